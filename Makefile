@@ -1,0 +1,41 @@
+# Everything a person or CI runs. Only Python >= 3.11, pip, make and git are assumed.
+PYTHON ?= python3
+BIN := .venv/bin
+TEXT ?= The quick brown fox jumps over the lazy dog.
+# The text goes through the environment, so that no quote in it reaches the shell.
+export TEXT
+
+.PHONY: demo serve test check format lock clean
+
+demo: .venv/.ready  ## speak TEXT into demo.wav on an embedded stack, then stop it
+	@$(BIN)/kavox demo --output demo.wav -- "$$TEXT"
+
+serve: .venv/.ready  ## keep the stack running on http://127.0.0.1:8000
+	@$(BIN)/kavox serve
+
+test: .venv/.ready  ## the test suite
+	@$(BIN)/pytest
+
+check: .venv/.ready  ## lint and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: .venv/.ready  ## put the code into its form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: .venv/.ready  ## compile requirements.lock anew, without any index address in it
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
+		--no-emit-find-links --extra dev pyproject.toml --output-file requirements.lock
+
+clean:  ## remove what the commands made, jobs and audio included
+	rm -rf .venv data demo.wav
+
+.venv/.ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Kavox needs Python 3.11 or newer; set PYTHON=python3.x")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@

@@ -1,0 +1,13 @@
+"""From a request to a job, and from a job to its audio: the half of Kavox that speaks HTTP.
+
+1. `main.py` builds the service: settings, manifests, connections, routes.
+2. `api/request_context.py` and `api/body_limit.py` see every request first: its id, its size.
+3. `api/json_body.py` reads the body of POST /synthesize and holds it against `api/schemas.py`.
+4. `api/admission.py` decides whether it can be spoken, by which provider (`shared/provider.py`) and on which host.
+5. `api/synthesis.py` writes the job (`shared/job.py`) and its place in the lane at once (`shared/job_store.py`) …
+6. … and wakes a worker by a dotted name (`shared/job_queue.py`). The 202 leaves; `workers/synthesis.py` goes on.
+7. `api/jobs.py` shows how far the job has come, and streams the finished wav from `shared/audio_store.py`.
+8. `api/voices.py` lists what can be asked for; `api/operations.py` says whether the service is well.
+9. Whatever goes wrong is an error of `shared/errors.py`, which `api/problems.py` turns into problem+json.
+10. `cli.py` is the `kavox` command; `stack.py` starts all processes of `kavox serve` and keeps them running.
+"""
