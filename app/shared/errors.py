@@ -1,0 +1,191 @@
+"""Every error that Kavox raises on purpose.
+
+    KavoxError                    has a stable `code`; `str()` says what happened and what to do
+    ├── Transient                 the same call may succeed later: retry with backoff, or wait
+    │   ├── HostUnreachable       Kaggle (or its stand-in) did not answer, or not in a readable way
+    │   ├── PushUncertain         a push was sent and no answer came: look for the kernel before pushing again
+    │   ├── SessionsTaken         every session of the account is busy: the jobs wait
+    │   ├── QuotaExhausted        the week's GPU quota is used up: the jobs wait
+    │   ├── StoreUnavailable      Redis does not answer, or refuses to write
+    │   ├── StorageFull           no room for audio
+    │   ├── Defect                an error of ours that nobody foresaw: retried a few times
+    │   └── LeaseLost             another worker owns the run now: let go of it
+    └── Permanent                 the same call will fail again
+        ├── ConfigurationError    a setting, a manifest or a notebook is wrong: the process does not start
+        ├── RequestRefused        the request cannot be accepted as it is; `field` names the culprit
+        ├── NotFound              no such thing, or it belongs to another caller
+        ├── Conflict              the thing exists, but not in a state that allows this
+        ├── Gone                  it was there and has expired
+        ├── Unauthorized          the key is missing or wrong
+        ├── CredentialsRejected   Kaggle does not accept the credentials
+        ├── InjectionFailed       the notebook template cannot take the run's items
+        ├── PushRefused           Kaggle answered the push with a refusal that waiting does not cure
+        ├── KernelNotFound        a kernel that was there is gone
+        ├── KernelTimedOut        the kernel found no machine in time, or did not end in time
+        ├── NotebookFailed        the kernel ended without a usable result.json
+        └── AudioRejected         what the notebook delivered is not the audio that it promised
+
+The type of an error decides what happens next; no caller reads messages.
+"""
+
+from typing import Any, ClassVar
+
+
+class KavoxError(Exception):
+    """Base of all; `code` is part of the API and never changes its meaning."""
+
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        if code is not None:
+            self.code = code  # type: ignore[misc]  # a refinement for this one instance
+
+    def view(self) -> dict[str, Any]:
+        """The error as a job shows it."""
+        return {"code": self.code, "detail": self.detail, "retryable": self.retryable}
+
+
+class Transient(KavoxError):
+    """Base class for errors after which the same call may succeed later."""
+
+    retryable = True
+
+
+class HostUnreachable(Transient):
+    """The host did not answer in time, or with something that is not its API."""
+
+    code = "kaggle_unreachable"
+
+
+class PushUncertain(Transient):
+    """The push may or may not have been accepted."""
+
+    code = "push_uncertain"
+
+
+class SessionsTaken(Transient):
+    """All sessions are busy; a person may be using the account too."""
+
+    code = "waiting_for_session"
+
+
+class QuotaExhausted(Transient):
+    """The weekly GPU quota is used up; only the refresh helps."""
+
+    code = "waiting_for_quota"
+
+
+class StoreUnavailable(Transient):
+    """Redis does not answer, or refuses to write."""
+
+    code = "store_unavailable"
+
+
+class StorageFull(Transient):
+    """The audio store has no room."""
+
+    code = "storage_full"
+
+
+class Defect(Transient):
+    """An error inside Kavox that nobody foresaw."""
+
+
+class LeaseLost(Transient):
+    """This worker no longer owns the run; whoever does goes on."""
+
+    code = "lease_lost"
+
+
+class Permanent(KavoxError):
+    """Base class for errors that the same call will meet again."""
+
+
+class ConfigurationError(Permanent):
+    """One line that names the wrong setting and what to put there."""
+
+    code = "configuration_error"
+
+
+class RequestRefused(Permanent):
+    """The request cannot be accepted; `field` is the path of the culprit, `extra` goes into the problem."""
+
+    code = "invalid_request"
+
+    def __init__(self, field: str, detail: str, *, code: str | None = None, **extra: Any) -> None:
+        super().__init__(detail, code=code)
+        self.field = field
+        self.extra = extra
+
+
+class NotFound(Permanent):
+    """No such thing, or it is another caller's."""
+
+    code = "not_found"
+
+
+class Conflict(Permanent):
+    """The thing's state does not allow this."""
+
+    code = "conflict"
+
+    def __init__(self, detail: str, *, code: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after = retry_after
+
+
+class Gone(Permanent):
+    """It was there; its retention time has passed."""
+
+    code = "expired"
+
+
+class Unauthorized(Permanent):
+    """The request carries no key, or a wrong one."""
+
+    code = "unauthorized"
+
+
+class CredentialsRejected(Permanent):
+    """Kaggle refused the credentials."""
+
+    code = "credentials_rejected"
+
+
+class InjectionFailed(Permanent):
+    """The notebook template is missing, broken, or has no cell to put the items into."""
+
+    code = "injection_failed"
+
+
+class PushRefused(Permanent):
+    """Kaggle refused the push for a reason that waiting does not cure."""
+
+    code = "push_refused"
+
+
+class KernelNotFound(Permanent):
+    """The run's kernel is not there any more."""
+
+    code = "kernel_not_found"
+
+
+class KernelTimedOut(Permanent):
+    """The run's deadline has passed."""
+
+    code = "kernel_timed_out"
+
+
+class NotebookFailed(Permanent):
+    """The kernel ended without a result.json of this run."""
+
+    code = "notebook_failed"
+
+
+class AudioRejected(Permanent):
+    """A delivered file is missing, empty, or not what result.json says."""
+
+    code = "audio_rejected"

@@ -1,0 +1,161 @@
+"""A job: one request for speech, its states and what may follow what.
+
+    queued ──► running ──► succeeded
+      │  ▲        │ ├────► failed
+      │  └────────┘ └────► canceling ──► canceled
+      └──► canceled, failed
+
+A run that could not start, or that was lost, puts its jobs back to `queued`. Nothing follows a terminal state.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class JobStatus(StrEnum):
+    """The coarse state that programs branch on."""
+
+    QUEUED = "queued"  # in its lane; may be cancelled at once
+    RUNNING = "running"  # part of a run
+    CANCELING = "canceling"  # to be stopped; the host has not confirmed yet
+    SUCCEEDED = "succeeded"  # the audio is published
+    FAILED = "failed"  # `error` says why
+    CANCELED = "canceled"  # stopped at the caller's wish
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED})
+
+# What each state may come from. The store's scripts hold every change to it.
+SOURCES: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING}),
+    JobStatus.RUNNING: frozenset({JobStatus.QUEUED}),
+    JobStatus.CANCELING: frozenset({JobStatus.RUNNING}),
+    JobStatus.SUCCEEDED: frozenset({JobStatus.RUNNING, JobStatus.CANCELING}),
+    JobStatus.FAILED: frozenset({JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELING}),
+    JobStatus.CANCELED: frozenset({JobStatus.QUEUED, JobStatus.CANCELING}),
+}
+
+
+class Phase(StrEnum):
+    """The fine grain, for people."""
+
+    WAITING = "waiting"
+    WAITING_FOR_SESSION = "waiting_for_session"
+    WAITING_FOR_QUOTA = "waiting_for_quota"
+    PUSHING = "pushing"
+    KERNEL_QUEUED = "kernel_queued"
+    INSTALLING = "installing"
+    LOADING = "loading"
+    SYNTHESIZING = "synthesizing"
+    DOWNLOADING = "downloading"
+    CHECKING = "checking"
+
+
+class Priority(StrEnum):
+    """How a job stands against the others of its lane."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+    @property
+    def head_start_seconds(self) -> int:
+        """Counted as if the job had come so much earlier, so that it overtakes and yet nobody waits for ever."""
+        return {Priority.LOW: -3600, Priority.NORMAL: 0, Priority.HIGH: 3600}[self]
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What is to be spoken, and where: decided when the job is accepted, never changed afterwards."""
+
+    text: str
+    provider: str
+    model: str
+    voice: str
+    language: str
+    host: str
+    gpu: bool
+    format: str = "wav"
+    seed: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    priority: Priority = Priority.NORMAL
+    estimated_seconds: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def lane(self) -> str:
+        """Jobs of one lane may share a run."""
+        return f"{self.provider}:{self.model}:{self.host}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request for speech and how far it has come. Times are seconds since 1970, UTC."""
+
+    id: str
+    caller: str
+    created_at: float
+    speech: Speech
+    status: JobStatus = JobStatus.QUEUED
+    phase: Phase = Phase.WAITING
+    progress: float = 0.0
+    attempts: int = 0
+    started_at: float | None = None
+    finished_at: float | None = None
+    waiting: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    audio: dict[str, Any] | None = None
+    run: dict[str, Any] | None = None
+
+    @property
+    def lane_score(self) -> float:
+        """Its place in the lane: smaller is sooner."""
+        return self.created_at - self.speech.priority.head_start_seconds
+
+
+_STORED_AS_JSON = frozenset({"progress", "attempts", "started_at", "finished_at", "waiting", "error", "audio", "run"})
+
+
+def to_fields(job: Job) -> dict[str, str]:
+    """The job as the fields of a Redis hash; `phase` and `progress` can so be changed without reading the text."""
+    return {
+        "id": job.id,
+        "caller": job.caller,
+        "lane": job.speech.lane,
+        "score": repr(job.lane_score),
+        "created_at": repr(job.created_at),
+        "speech": json.dumps(asdict(job.speech)),
+        **change(
+            status=job.status,
+            phase=job.phase,
+            **{name: getattr(job, name) for name in _STORED_AS_JSON},
+        ),
+    }
+
+
+def change(**fields: object) -> dict[str, str]:
+    """Some of a job's changeable fields as they are stored."""
+    return {name: json.dumps(value) if name in _STORED_AS_JSON else str(value) for name, value in fields.items()}
+
+
+def from_fields(fields: Mapping[str, str]) -> Job:
+    """The job from the fields of its Redis hash."""
+    speech = json.loads(fields["speech"])
+    speech["priority"] = Priority(speech["priority"])
+    return Job(
+        id=fields["id"],
+        caller=fields["caller"],
+        created_at=float(fields["created_at"]),
+        speech=Speech(**speech),
+        status=JobStatus(fields["status"]),
+        phase=Phase(fields["phase"]),
+        **{name: json.loads(fields[name]) for name in _STORED_AS_JSON},
+    )

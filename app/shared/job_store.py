@@ -1,0 +1,143 @@
+"""Jobs and lanes in Redis, as the API sees them. What workers do to jobs is in `workers/run_store.py`.
+
+Every change is one script, so that a job is never in two states, nor accepted without a place in its lane. Three races
+are settled here:
+
+- a cancel against a claim: both need the job to be `queued`, and the first one changes that;
+- two changes to a terminal state: the first wins, the second is told which state it met;
+- a repeated script after a lost answer: it finds its own work done and says so.
+"""
+
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from redis.asyncio import Redis
+
+from app.shared import keys
+from app.shared.errors import Conflict, Gone, NotFound, RequestRefused, StoreUnavailable
+from app.shared.identifiers import is_id
+from app.shared.job import Job, JobStatus, change, from_fields, to_fields
+from app.shared.transition import TRANSITION, flat, transition_arguments
+
+# Takes the keys job, lane, lane woken, lanes, queued, caller's jobs, caller's queued jobs;
+# the arguments id, lane, score, created_at, most waiting jobs, field, value, …
+# Answers -1 the queue is full, 0 accepted and a wake-up is under way, 1 accepted and the lane wants one.
+_SUBMIT = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  if redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[5]) then return -1 end
+  redis.call('HSET', KEYS[1], unpack(ARGV, 6))
+  redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+  redis.call('SADD', KEYS[4], ARGV[2])
+  redis.call('ZADD', KEYS[5], ARGV[4], ARGV[1])
+  redis.call('ZADD', KEYS[6], 0, ARGV[1])
+  redis.call('ZADD', KEYS[7], 0, ARGV[1])
+end
+return redis.call('SET', KEYS[3], '1', 'NX', 'EX', 10) and 1 or 0
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of a caller's jobs, the newest first; `next_cursor` is None on the last page."""
+
+    jobs: Sequence[Job]
+    next_cursor: str | None
+
+
+class JobStore:
+    """Accepts, reads, lists and cancels jobs. Raises redis' own errors when the server does not answer."""
+
+    def __init__(self, redis: Redis, *, max_waiting_jobs: int) -> None:
+        self._redis = redis
+        self._max_waiting_jobs = max_waiting_jobs
+        self._submit = redis.register_script(_SUBMIT)
+        self._transition = redis.register_script(TRANSITION)
+
+    async def submit(self, job: Job) -> bool:
+        """Writes the job and its place in the lane; True when the lane's workers want waking.
+
+        Raises StoreUnavailable when as many jobs wait as may.
+        """
+        lane, mine = job.speech.lane, keys.JOBS + job.caller
+        answer = await self._submit(
+            keys=[
+                keys.JOB + job.id, keys.LANE + lane, f"{keys.LANE}{lane}:woken", keys.LANES, keys.QUEUED,
+                mine, f"{mine}:{JobStatus.QUEUED}",
+            ],
+            args=[
+                job.id, lane, repr(job.lane_score), repr(job.created_at), self._max_waiting_jobs,
+                *flat(to_fields(job)),
+            ],
+        )  # fmt: skip
+        if answer == -1:
+            raise StoreUnavailable(
+                "as many jobs are waiting as KAVOX_MAX_WAITING_JOBS allows; try again later", code="queue_full"
+            )
+        return bool(answer == 1)
+
+    async def get(self, job_id: str, caller: str) -> Job:
+        """Raises NotFound for an id that is unknown or another caller's."""
+        fields = cast("dict[str, str]", await self._redis.hgetall(keys.JOB + job_id) if is_id(job_id) else {})
+        if not fields or fields["caller"] != caller:
+            raise NotFound(f"there is no job '{job_id[:64]}'; GET /jobs lists yours", code="job_not_found")
+        return from_fields(fields)
+
+    async def position(self, job: Job) -> int | None:
+        """How many jobs of its lane come before it; None when it does not wait."""
+        return (await self.positions([job]))[0]
+
+    async def positions(self, jobs: Sequence[Job]) -> Sequence[int | None]:
+        """The position of each of these jobs, in one round trip."""
+        waiting = [job for job in jobs if job.status is JobStatus.QUEUED]
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for job in waiting:
+                pipeline.zrank(keys.LANE + job.speech.lane, job.id)
+            ranks = await pipeline.execute()
+        found = {job.id: cast("int | None", rank) for job, rank in zip(waiting, ranks, strict=True)}
+        return [found.get(job.id) for job in jobs]
+
+    async def list(self, caller: str, status: JobStatus | None, cursor: str | None, limit: int) -> Page:
+        """The caller's jobs, the newest first. Raises RequestRefused for a cursor that is not one of ours."""
+        index = keys.JOBS + caller + (f":{status}" if status else "")
+        newest = f"({_decode_cursor(cursor)}" if cursor else "+"
+        found = await self._redis.zrange(index, newest, "-", bylex=True, desc=True, offset=0, num=limit + 1)
+        ids = cast("list[str]", found)
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for job_id in ids[:limit]:
+                pipeline.hgetall(keys.JOB + job_id)
+            records = await pipeline.execute()
+        more = _encode_cursor(ids[limit - 1]) if len(ids) > limit else None
+        return Page([from_fields(fields) for fields in records if fields], more)
+
+    async def cancel(self, job: Job) -> None:
+        """Cancels a job that waits. Raises Conflict for one that does not."""
+        now = time.time()
+        fields = change(finished_at=now, waiting=None)
+        met = await self._transition(
+            args=transition_arguments(job.id, JobStatus.CANCELED, now, fields, [JobStatus.QUEUED])
+        )
+        if met == "":
+            raise Gone("the job has expired")
+        if met in {JobStatus.RUNNING, JobStatus.CANCELING}:
+            raise Conflict("the job is already part of a run; only waiting jobs can be cancelled", code="job_running")
+        if met != JobStatus.QUEUED:
+            raise Conflict(f"the job has ended: it is {met}", code="job_ended")
+
+
+def _encode_cursor(job_id: str) -> str:
+    return base64.urlsafe_b64encode(job_id.encode()).decode().rstrip("=")
+
+
+def _decode_cursor(cursor: str) -> str:
+    try:
+        job_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except ValueError:
+        job_id = ""
+    if not is_id(job_id):
+        raise RequestRefused(
+            "cursor", "not a cursor of this service; take next_cursor from the page before", code="invalid_cursor"
+        )
+    return job_id

@@ -1,0 +1,31 @@
+"""The names of everything that Kavox keeps in Redis.
+
+    kavox:job:<id>                 hash    one job (app/shared/job.py says which fields)
+    kavox:lane:<lane>              zset    waiting jobs of a lane by score, the next one first
+    kavox:lane:<lane>:pause        string  why the lane must not be claimed from, gone when it may be again
+    kavox:lane:<lane>:woken        string  a wake-up for this lane is under way
+    kavox:lanes                    set     lanes that have had jobs
+    kavox:queued                   zset    every waiting job by time of creation
+    kavox:finished                 zset    ended jobs whose audio is kept, by time of their end
+    kavox:expired                  zset    ended jobs whose audio is gone, by time of their end
+    kavox:jobs:<caller>[:<status>] zset    a caller's jobs, in the order of their ids
+    kavox:run:<id>                 hash    one run (workers/run.py says which fields)
+    kavox:run:<id>:lease           string  the worker that owns the run, gone when it has not renewed
+    kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu or cpu
+    kavox:workers                  zset    workers by time of their last sign of life
+    kavox:worker:<name>            string  what a worker says of itself
+
+The scripts build further names from the ones passed to them, so Redis Cluster is not supported.
+"""
+
+JOB = "kavox:job:"
+LANE = "kavox:lane:"
+LANES = "kavox:lanes"
+QUEUED = "kavox:queued"
+FINISHED = "kavox:finished"
+EXPIRED = "kavox:expired"
+JOBS = "kavox:jobs:"
+RUN = "kavox:run:"
+RUNS = "kavox:runs:"
+WORKERS = "kavox:workers"
+WORKER = "kavox:worker:"

@@ -1,0 +1,215 @@
+"""A provider: one notebook plus the manifest beside it, `notebooks/<name>.ipynb` and `notebooks/<name>.toml`.
+
+The manifest tells the truth about the engine (models, voices, languages, options, limits), and the service believes
+nothing else: what it does not list is refused by name.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from app.shared.errors import ConfigurationError, RequestRefused
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Engine(_Part):
+    """The package that speaks."""
+
+    name: str
+    version: str
+
+
+class Model(_Part):
+    """One model of the engine."""
+
+    id: Name
+    title: str
+    description: str = ""
+
+
+class Voice(_Part):
+    """One voice; `models` are those it works with, all when empty."""
+
+    id: Name
+    title: str
+    languages: Sequence[str]
+    gender: str = ""
+    description: str = ""
+    models: Sequence[Name] = ()
+
+
+class Language(_Part):
+    """One language; `speakable` is a regular expression that matches a single character with a sound in it."""
+
+    code: str
+    title: str
+    speakable: str
+
+    @field_validator("speakable")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from None
+        return value
+
+
+class Option(_Part):
+    """One setting of the engine that a request may give."""
+
+    type: Literal["number", "integer", "boolean", "string"]
+    description: str
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: Sequence[str] = ()
+
+    def refusal(self, value: object) -> str | None:
+        """Why this value cannot be taken, None when it can."""
+        kinds: Mapping[str, tuple[type, ...]] = {
+            "number": (int, float),
+            "integer": (int,),
+            "boolean": (bool,),
+            "string": (str,),
+        }
+        if not isinstance(value, kinds[self.type]) or (isinstance(value, bool) and self.type != "boolean"):
+            return f"must be a {self.type}"
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(self.choices)}"
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            low, high = self.minimum, self.maximum
+            if (low is not None and not value >= low) or (high is not None and not value <= high):
+                return (
+                    f"must be from {low:g} to {high:g}" if low is not None and high is not None else "is out of range"
+                )
+        return None
+
+
+class Limits(_Part):
+    """What the engine does well. A clip lasts so many seconds per character of text, plus at most a fixed part."""
+
+    max_text_characters: int = Field(gt=0)
+    max_chunk_characters: int = Field(gt=0)
+    characters_per_second: float = Field(gt=0)
+    shortest_seconds_per_character: float = Field(ge=0)
+    longest_seconds_per_character: float = Field(gt=0)
+    longest_fixed_seconds: float = Field(ge=0)
+
+
+class Provider(_Part):
+    """One notebook and what it can do.
+
+    `gpu`: it needs one, and `machine_shape` is Kaggle's name for which; `packages`: what a local host must be able to
+    import.
+    """
+
+    name: Name
+    title: str
+    description: str
+    license: str
+    gpu: bool
+    machine_shape: str = "NvidiaTeslaT4"
+    hosts: Sequence[Literal["kaggle", "local"]] = Field(min_length=1)
+    seed: bool
+    packages: Sequence[str]
+    engine: Engine
+    default_model: str
+    default_voice: str
+    models: Sequence[Model] = Field(min_length=1)
+    voices: Sequence[Voice] = Field(min_length=1)
+    languages: Sequence[Language] = Field(min_length=1)
+    options: Mapping[str, Option] = {}
+    limits: Limits
+
+    @model_validator(mode="after")
+    def _defaults_exist(self) -> "Provider":
+        if self.default_model not in {model.id for model in self.models}:
+            raise ValueError(f"default_model '{self.default_model}' is not among the models")
+        if self.default_voice not in {voice.id for voice in self.voices}:
+            raise ValueError(f"default_voice '{self.default_voice}' is not among the voices")
+        codes = {language.code for language in self.languages}
+        for voice in self.voices:
+            if unknown := set(voice.languages) - codes:
+                raise ValueError(f"voice '{voice.id}' speaks {', '.join(sorted(unknown))}, which languages do not list")
+        return self
+
+    def model(self, wanted: str | None) -> Model:
+        """The model with this id, the default one for None. Raises RequestRefused, listing the valid ones."""
+        for model in self.models:
+            if model.id == (wanted or self.default_model):
+                return model
+        raise _unknown("model", wanted, self.name, [model.id for model in self.models])
+
+    def voice(self, wanted: str | None, model: Model) -> Voice:
+        """The voice with this id, the default one for None. Raises RequestRefused, listing those of the model."""
+        voices = [voice for voice in self.voices if not voice.models or model.id in voice.models]
+        for voice in voices:
+            if voice.id == (wanted or self.default_voice):
+                return voice
+        raise _unknown("voice", wanted, f"{self.name} with model {model.id}", [voice.id for voice in voices])
+
+    def language(self, wanted: str | None, voice: Voice) -> Language:
+        """The language with this code, the voice's first one for None. Raises RequestRefused."""
+        code = wanted or voice.languages[0]
+        for language in self.languages:
+            if language.code == code and code in voice.languages:
+                return language
+        raise _unknown("language", wanted, f"voice {voice.id}", list(voice.languages))
+
+    def check_options(self, options: Mapping[str, object]) -> None:
+        """Raises RequestRefused for an option that the engine has not, or a value that it does not take."""
+        for name, value in options.items():
+            option = self.options.get(name)
+            if option is None:
+                raise _unknown(f"options.{name}", name, self.name, list(self.options), code="unknown_option")
+            if refusal := option.refusal(value):
+                raise RequestRefused(f"options.{name}", f"{name} {refusal}", code="invalid_option")
+
+    def estimated_seconds(self, text: str, options: Mapping[str, Any]) -> float:
+        """How long the speech will be, in seconds, roughly."""
+        speed = options.get("speed", 1.0) if "speed" in self.options else 1.0
+        return len(text) / self.limits.characters_per_second / float(speed)
+
+
+def load_providers(directory: Path) -> Mapping[str, Provider]:
+    """Every provider of a folder, by name. Raises ConfigurationError with one line for what is broken or missing."""
+    if not directory.is_dir():
+        raise ConfigurationError(f"KAVOX_NOTEBOOKS_DIR: there is no folder {directory}")
+    providers = {manifest.stem: _load(manifest) for manifest in sorted(directory.glob("*.toml"))}
+    if not providers:
+        raise ConfigurationError(f"KAVOX_NOTEBOOKS_DIR: no manifest (*.toml) in {directory}")
+    return providers
+
+
+def _load(manifest: Path) -> Provider:
+    try:
+        provider = Provider(**tomllib.loads(manifest.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"manifest {manifest}: {error}") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "the whole"
+        raise ConfigurationError(f"manifest {manifest}: {where}: {problem['msg']}") from None
+    if provider.name != manifest.stem:
+        raise ConfigurationError(f"manifest {manifest}: name is '{provider.name}', it must be '{manifest.stem}'")
+    notebook = manifest.with_suffix(".ipynb")
+    if not notebook.is_file():
+        raise ConfigurationError(f"provider {provider.name}: its notebook {notebook} is missing")
+    return provider
+
+
+def _unknown(
+    field: str, wanted: str | None, owner: str, valid: Sequence[str], *, code: str | None = None
+) -> RequestRefused:
+    detail = f"{owner} has no {field.partition('.')[0].rstrip('s')} '{wanted}'; valid: {', '.join(valid) or 'none'}"
+    return RequestRefused(field, detail, code=code or f"unknown_{field}", valid=list(valid))

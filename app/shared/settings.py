@@ -1,0 +1,187 @@
+"""Every setting of Kavox: the only reader of the environment.
+
+Each key is `KAVOX_` + the field's name in capitals, from the environment or from `.env` in the current directory (the
+environment wins); `.env.example` explains them. Settings are passed in, never imported as an object.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.shared.errors import ConfigurationError
+
+PREFIX = "KAVOX_"
+REAL_KAGGLE = "https://api.kaggle.com"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# Where Kaggle's own client looks for credentials, in its order (kaggle_env.py and authenticate() of kaggle 2.2.4).
+CREDENTIAL_FILES = ("access_token", "access_token.txt", "kaggle.json")
+
+KaggleMode = Literal["real", "emulated"]
+
+
+class Settings(BaseSettings):
+    """The values in force. Build it with `load_settings`, which turns what is wrong into one line."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    # Kaggle
+    kernel_id: str | None = Field(None, pattern=r"^[A-Za-z0-9-]+/[a-z0-9][a-z0-9-]{1,24}$")
+    kaggle_api_url: str | None = None
+    deployment_timeout_minutes: float = Field(30, gt=0)
+    run_timeout_minutes: float = Field(60, gt=0, le=720)
+    polling_interval_seconds: float | None = Field(None, gt=0)
+    polling_min_seconds: float | None = Field(None, gt=0)
+    retry_interval_seconds: float | None = Field(None, gt=0)
+    push_visibility_seconds: float | None = Field(None, ge=0)
+    push_timeout_seconds: float | None = Field(None, gt=0)
+    keep_kernels: bool = False
+
+    # Runs
+    max_sessions: int = Field(2, ge=1)
+    max_cpu_runs: int = Field(4, ge=1)
+    batch_max_items: int = Field(100, ge=1)
+    batch_max_speech_seconds: float = Field(900, gt=0)
+    batch_window_seconds: float = Field(2, ge=0)
+    workers: int = Field(3, ge=1, le=64)
+
+    # Jobs
+    max_text_chars: int = Field(5000, ge=1)
+    max_waiting_jobs: int = Field(100_000, ge=1)
+    max_wait_hours: float = Field(168, gt=0)
+    result_ttl_hours: float = Field(168, gt=0)
+
+    # The service
+    redis_url: str | None = None
+    redis_embedded: bool = False
+    api_keys: str = ""
+    data_dir: Path = Path("data")
+    audio_url: str | None = None
+    notebooks_dir: Path = Path(__file__).parents[2] / "notebooks"
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    # The emulator that `kavox serve` starts
+    emulator_username: str = "emulator"
+    emulator_key: str = "emulator"
+    emulator_queue_seconds: float = Field(0, ge=0)
+    emulator_boot_seconds: float = Field(0, ge=0)
+    emulator_tail_seconds: float = Field(0, ge=0)
+    emulator_time_scale: float = Field(1, ge=0)
+    emulator_visibility_lag_seconds: float = Field(0, ge=0)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, value: str | None) -> str | None:
+        if value and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("must look like redis://host:6379/0")
+        return value or None
+
+    @field_validator("kaggle_api_url")
+    @classmethod
+    def _http_address(cls, value: str | None) -> str | None:
+        if value and urlsplit(value).scheme not in {"http", "https"}:
+            raise ValueError("must look like http://127.0.0.1:7777")
+        return value.rstrip("/") if value else None
+
+    @model_validator(mode="after")
+    def _keys_off_loopback(self) -> Self:
+        if not self.callers and self.host not in LOOPBACK:
+            raise ValueError(
+                f"KAVOX_HOST={self.host} is open to the network, so KAVOX_API_KEYS must name at least one key "
+                "(name:key,…); without keys only 127.0.0.1 is served"
+            )
+        return self
+
+    @property
+    def callers(self) -> Mapping[str, str]:
+        """The caller's name for each key. Empty when no key is set."""
+        pairs = [pair.strip() for pair in self.api_keys.split(",") if pair.strip()]
+        callers: dict[str, str] = {}
+        for pair in pairs:
+            name, colon, key = pair.partition(":")
+            if not colon or not name.strip() or not key.strip():
+                raise ValueError("KAVOX_API_KEYS must look like name:key,name:key")
+            callers[key.strip()] = name.strip()
+        return callers
+
+    @property
+    def kaggle_mode(self) -> KaggleMode | None:
+        """`real` for Kaggle itself, `emulated` for any other address, None when no credentials are found."""
+        if self.kaggle_api_url and self.kaggle_api_url != REAL_KAGGLE:
+            return "emulated"
+        return "real" if kaggle_credentials_found() else None
+
+    @property
+    def kaggle_host(self) -> str:
+        """The name of the host that stands for Kaggle: `kaggle`, or `emulator` so that nobody mistakes its audio."""
+        return "emulator" if self.kaggle_mode == "emulated" else "kaggle"
+
+    @property
+    def polling(self) -> tuple[float, float]:
+        """Shortest and longest gap between two status polls, in seconds."""
+        shortest, longest = (0.2, 0.5) if self.kaggle_mode == "emulated" else (5.0, 60.0)
+        return self.polling_min_seconds or shortest, self.polling_interval_seconds or longest
+
+    @property
+    def retry_seconds(self) -> float:
+        """Base of the jittered backoff, in seconds."""
+        return self.retry_interval_seconds or (1.0 if self.kaggle_mode == "emulated" else 60.0)
+
+    @property
+    def push_timeout(self) -> float:
+        """How long a push may take before it counts as uncertain, in seconds."""
+        return self.push_timeout_seconds or (10.0 if self.kaggle_mode == "emulated" else 120.0)
+
+    @property
+    def push_visibility(self) -> float:
+        """How long an accepted push may stay invisible, in seconds."""
+        if self.push_visibility_seconds is not None:
+            return self.push_visibility_seconds
+        return self.emulator_visibility_lag_seconds + 1 if self.kaggle_mode == "emulated" else 120.0
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings from the environment, `.env` and `overrides` (field names).
+
+    Raises ConfigurationError with one line that names every wrong key.
+    """
+    _refuse_unknown_keys()
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks the types, that is what it is for
+    except ValidationError as error:
+        raise ConfigurationError(
+            "; ".join(_line(problem["loc"], problem["msg"]) for problem in error.errors())
+        ) from None
+
+
+def kaggle_credentials_found() -> bool:
+    """Whether credentials are where Kaggle's own client looks; whether they are right is for Kaggle to say."""
+    if os.environ.get("KAGGLE_API_TOKEN"):
+        return True
+    if os.environ.get("KAGGLE_USERNAME") and os.environ.get("KAGGLE_KEY"):
+        return True
+    home = Path(os.environ.get("KAGGLE_CONFIG_DIR") or Path.home() / ".kaggle")
+    return any((home / name).is_file() for name in CREDENTIAL_FILES)
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(location[0]).upper()}: {message}" if location else message
+
+
+def _refuse_unknown_keys() -> None:
+    """A misspelt key would otherwise be ignored in silence."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    given = {key.upper() for key in (*os.environ, *dotenv_values(".env")) if key.upper().startswith(PREFIX)}
+    for key in sorted(given - known):
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; .env.example lists all settings"
+        raise ConfigurationError(f"unknown setting {key}{hint}")

@@ -1,0 +1,56 @@
+"""The one way in which a job changes its state in Redis: a Lua function that the scripts share.
+
+It holds the change to the legal sources, and keeps the lane and the indexes in step with the job's record.
+"""
+
+import json
+from collections.abc import Iterable
+
+from app.shared import keys
+from app.shared.job import SOURCES, TERMINAL, JobStatus
+
+# transition(id, to, now, sources, fields) answers the status that was met, '' for no such job. `sources` is an array of
+# statuses; `fields` a flat array of field, value, …, as `app.shared.job.change` makes them.
+TRANSITION_LUA = f"""
+local function transition(id, to, now, sources, fields)
+  local key = '{keys.JOB}' .. id
+  local status = redis.call('HGET', key, 'status')
+  if not status then return '' end
+  local legal = false
+  for _, source in ipairs(sources) do legal = legal or source == status end
+  if not legal then return status end
+  local job = redis.call('HMGET', key, 'caller', 'lane', 'score', 'created_at')
+  local mine = '{keys.JOBS}' .. job[1] .. ':'
+  redis.call('HSET', key, 'status', to, unpack(fields))
+  redis.call('ZREM', mine .. status, id)
+  redis.call('ZADD', mine .. to, 0, id)
+  if to == '{JobStatus.QUEUED}' then
+    redis.call('ZADD', '{keys.LANE}' .. job[2], job[3], id)
+    redis.call('ZADD', '{keys.QUEUED}', job[4], id)
+  else
+    redis.call('ZREM', '{keys.LANE}' .. job[2], id)
+    redis.call('ZREM', '{keys.QUEUED}', id)
+  end
+  if {" or ".join(f"to == '{status}'" for status in sorted(TERMINAL))} then
+    redis.call('ZADD', '{keys.FINISHED}', now, id)
+  end
+  return status
+end
+"""
+
+# A script that does nothing else; its arguments come from `transition_arguments`.
+TRANSITION = f"""{TRANSITION_LUA}
+return transition(ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4]), cjson.decode(ARGV[5]))
+"""
+
+
+def transition_arguments(
+    job_id: str, to: JobStatus, now: float, fields: dict[str, str], sources: Iterable[JobStatus] = ()
+) -> list[str]:
+    """The arguments of TRANSITION for a change to `to` from `sources` (all legal ones when none are named)."""
+    return [job_id, to, repr(now), json.dumps(sorted(sources or SOURCES[to])), json.dumps(flat(fields))]
+
+
+def flat(fields: dict[str, str]) -> list[str]:
+    """Field, value, field, value, … as HSET takes them."""
+    return [part for pair in fields.items() for part in pair]
