@@ -1,0 +1,100 @@
+"""The files of one local kernel: LocalHost reads them, the process that executes the notebook writes them.
+
+<slug>/notebook.ipynb   what was pushed
+       pid              the process that executes it; once it is there, this kernel is never started again
+       running          locked by that process for as long as it lives; no process id says that reliably
+       log.jsonl        what the notebook has printed so far, one LogRecord a line
+       ended.json       the outcome, written last
+       runner.log       what went wrong around the notebook
+       work/            the notebook's current directory, and its outputs
+"""
+
+import fcntl
+import json
+import os
+import signal
+from dataclasses import astuple
+from pathlib import Path
+
+from workers.kernel import KernelState, KernelStatus, LogRecord
+
+
+class KernelFolder:
+    """The files of one kernel, and the few things that are done with them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notebook = path / "notebook.ipynb"
+        self.work = path / "work"
+        self.pid = path / "pid"
+        self.lock = path / "running"
+        self.log = path / "log.jsonl"
+        self.ended = path / "ended.json"
+        self.runner_log = path / "runner.log"
+
+    def is_running(self) -> bool:
+        """Whether the process that executes the notebook lives."""
+        try:
+            with self.lock.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def was_started(self) -> bool:
+        """Whether this kernel has ever been started."""
+        return self.pid.exists() or self.is_running()
+
+    def status(self) -> KernelStatus:
+        """The state by what is on disk."""
+        # The lock first: whoever has let go of it has written the outcome before.
+        running = self.is_running()
+        if self.ended.exists():
+            ended = json.loads(self.ended.read_text())
+            return KernelStatus(KernelState(ended["state"]), ended["message"])
+        if running:
+            return KernelStatus(KernelState.RUNNING)
+        return KernelStatus(KernelState.ERROR, f"the process that executed the notebook died{self._last_words()}")
+
+    def write_ended(self, status: KernelStatus) -> None:
+        """Records the outcome, whole or not at all."""
+        write_whole(self.ended, json.dumps({"state": status.state.value, "message": status.message}))
+
+    def append_log(self, record: LogRecord) -> None:
+        with self.log.open("a", encoding="ascii") as log:
+            log.write(json.dumps(astuple(record)) + "\n")
+
+    def read_log(self, offset: int = 0) -> tuple[list[LogRecord], int]:
+        """The whole records from this byte offset on, and the offset behind them."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(offset)
+                # The last line may be half written.
+                lines = [line for line in log if line.endswith(b"\n")]
+        except FileNotFoundError:
+            return [], offset
+        return [LogRecord(*json.loads(line)) for line in lines], offset + sum(map(len, lines))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signals the process group, if its process has got as far as naming itself."""
+        try:
+            os.killpg(int(self.pid.read_text()), number)
+        except (FileNotFoundError, ProcessLookupError):
+            return
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.runner_log.read_text(errors="replace").split("\n")
+        except FileNotFoundError:
+            return ""
+        said = [line.strip() for line in lines if line.strip()]
+        return f": {said[-1][:300]}" if said else ""
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that nobody ever reads half of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
