@@ -1,0 +1,311 @@
+"""KernelHost over kagglesdk, the only file that imports it: Kaggle's request objects over its own HTTP client.
+
+`import kaggle` would log in, print and perhaps exit; kagglesdk does nothing of the kind. Its client has no time-outs,
+prefers a token that it finds lying about over the account it is given, and knows only one shape of error body, so all
+three are settled here; what its errors mean stands in `kaggle_errors.py`.
+"""
+
+import os
+import threading
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from kagglesdk.kaggle_env import KaggleEnv, get_access_token_from_env
+from kagglesdk.kaggle_http_client import KaggleHttpClient, _get_apikey_creds
+from kagglesdk.kernels.services.kernels_api_service import KernelsApiClient
+from kagglesdk.kernels.types.kernels_api_service import (
+    ApiDeleteKernelRequest,
+    ApiGetKernelRequest,
+    ApiGetKernelSessionLogsStreamRequest,
+    ApiGetKernelSessionStatusRequest,
+    ApiListKernelSessionOutputRequest,
+    ApiListKernelsRequest,
+    ApiSaveKernelRequest,
+    ApiSaveKernelResponse,
+)
+from kagglesdk.kernels.types.kernels_enums import KernelExecutionType, KernelsListViewType, KernelWorkerStatus
+from kagglesdk.security.services.oauth_service import OAuthClient
+from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
+from requests.adapters import HTTPAdapter
+
+from app.shared.errors import (
+    ConfigurationError,
+    CredentialsRejected,
+    HostUnreachable,
+    KernelNotFound,
+    PushRefused,
+)
+from workers import downloads
+from workers.kaggle_errors import UNREADABLE, message, push_error, read_error, refusal, status_code
+from workers.kernel import Kernel, KernelState, KernelStatus, LogRecord, Push
+from workers.kernel_log import parse_array, parse_events
+from workers.kernel_metadata import KernelMetadata
+
+_STATES = {
+    KernelWorkerStatus.QUEUED: KernelState.QUEUED,
+    KernelWorkerStatus.NEW_SCRIPT: KernelState.QUEUED,
+    KernelWorkerStatus.RUNNING: KernelState.RUNNING,
+    # Kaggle is still saving the outputs.
+    KernelWorkerStatus.CANCEL_REQUESTED: KernelState.RUNNING,
+    KernelWorkerStatus.COMPLETE: KernelState.COMPLETE,
+    KernelWorkerStatus.ERROR: KernelState.ERROR,
+    KernelWorkerStatus.CANCEL_ACKNOWLEDGED: KernelState.CANCELED,
+}
+_PAGE_SIZE = 500
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """An API token, or the older pair of user name and key."""
+
+    token: str | None = None
+    username: str | None = None
+    key: str | None = None
+
+
+def find_credentials() -> Credentials:
+    """What Kaggle's own client would use, in its order. Raises ConfigurationError when there is nothing."""
+    token, _ = get_access_token_from_env()
+    if token:
+        return Credentials(token=token)
+    pair = (os.environ.get("KAGGLE_USERNAME"), os.environ.get("KAGGLE_KEY"))
+    username, key = pair if all(pair) else _get_apikey_creds() or (None, None)
+    if not username or not key:
+        raise ConfigurationError(
+            "no Kaggle credentials: put an API token into KAGGLE_API_TOKEN or ~/.kaggle/access_token "
+            "(Kaggle > Settings > API), or set KAVOX_KAGGLE_API_URL to an emulator"
+        )
+    return Credentials(username=username, key=key)
+
+
+class _TimeoutAdapter(HTTPAdapter):
+    """Gives every request a time-out: (connect, read) in seconds."""
+
+    def __init__(self, timeout: tuple[float, float]) -> None:
+        super().__init__()
+        self._timeout = timeout
+
+    def send(self, *args: Any, **options: Any) -> requests.Response:
+        if options.get("timeout") is None:
+            options["timeout"] = self._timeout
+        return super().send(*args, **options)
+
+
+class KaggleHost:
+    """Kaggle, or the emulator at `url`. One client a thread, because kagglesdk shares its session without a lock."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        credentials: Credentials,
+        owner: str | None,
+        metadata: KernelMetadata,
+        timeout_seconds: float,
+        url: str | None = None,
+    ) -> None:
+        self.name = name
+        self._url = url
+        self._credentials = credentials
+        self._known_owner = owner or credentials.username
+        self._metadata = metadata
+        self._timeout = (min(10.0, timeout_seconds), timeout_seconds)
+        self._local = threading.local()
+
+    def push(self, push: Push) -> Kernel:
+        owner = self._owner()
+        request = ApiSaveKernelRequest()
+        request.slug = f"{owner}/{push.slug}"
+        # Kaggle files a kernel under its title's slug, so the title must turn into this very slug.
+        request.new_title = push.slug.replace("-", " ")
+        request.text = push.notebook
+        request.language = self._metadata.language
+        request.kernel_type = self._metadata.kernel_type
+        request.is_private = self._metadata.is_private
+        request.enable_internet = self._metadata.enable_internet
+        request.enable_gpu = push.gpu
+        if push.gpu and push.machine_shape:
+            request.machine_shape = push.machine_shape
+        request.session_timeout_seconds = push.timeout_seconds
+        request.kernel_execution_type = KernelExecutionType.SAVE_AND_RUN_ALL
+        try:
+            response = self._kernels.save_kernel(request)
+        except UNREADABLE as error:
+            raise push_error(error) from None
+        return self._accepted(response, push)
+
+    def find(self, slug: str) -> Kernel | None:
+        request = ApiGetKernelRequest()
+        request.user_name, request.kernel_slug = self._owner(), slug
+        try:
+            found = self._kernels.get_kernel(request).metadata
+        except UNREADABLE as error:
+            # Kaggle denies a kernel that is new, of somebody else or not there with the same 403.
+            if status_code(error) not in {403, 404}:
+                raise read_error(error) from None
+            found = self._listed(slug)
+        if found is None:
+            return None
+        return Kernel(
+            slug=slug,
+            version=found.current_version_number or 1,
+            ref=f"{self._owner()}/{slug}",
+            url=f"https://www.kaggle.com/code/{self._owner()}/{slug}",
+            private=found.is_private,
+        )
+
+    def status(self, kernel: Kernel) -> KernelStatus:
+        request = ApiGetKernelSessionStatusRequest()
+        request.user_name, request.kernel_slug = self._owner(), kernel.slug
+        request.version_label = _label(kernel)
+        try:
+            response = self._kernels.get_kernel_session_status(request)
+        except UNREADABLE as error:
+            return KernelStatus(KernelState.UNREADABLE, message(error))
+        return KernelStatus(_STATES.get(response.status, KernelState.UNREADABLE), response.failure_message or "")
+
+    def stream_log(self, kernel: Kernel) -> Iterator[LogRecord]:
+        request = ApiGetKernelSessionLogsStreamRequest()
+        request.user_name, request.kernel_slug = self._owner(), kernel.slug
+        request.version_label = _label(kernel)
+        try:
+            with self._kernels.get_kernel_session_logs_stream(request) as response:
+                if "text/event-stream" in response.headers.get("Content-Type", ""):
+                    yield from parse_events(response.iter_content(chunk_size=None))
+                else:
+                    yield from parse_array(response.content.decode("utf-8", "replace"))
+        except UNREADABLE as error:
+            raise read_error(error) from None
+
+    def log(self, kernel: Kernel) -> list[LogRecord]:
+        return parse_array(self._outputs(kernel, page_token="").log or "")
+
+    def download(self, kernel: Kernel, names: Collection[str], directory: Path) -> set[str]:
+        there: set[str] = set()
+        for name, url in self._links(kernel, set(names)):
+            try:
+                downloads.fetch(url, directory / name)
+            except downloads.LinkExpired:
+                fresh = dict(self._links(kernel, {name}))
+                try:
+                    downloads.fetch(fresh[name], directory / name)
+                except (downloads.LinkExpired, KeyError):
+                    raise HostUnreachable(f"Kaggle gives no working address for {name}") from None
+            there.add(name)
+        return there
+
+    def delete(self, slug: str) -> None:
+        request = ApiDeleteKernelRequest()
+        request.user_name, request.kernel_slug = self._owner(), slug
+        try:
+            response = self._kernels.delete_kernel(request)
+        except UNREADABLE as error:
+            if status_code(error) in {403, 404}:
+                return
+            raise read_error(error) from None
+        if response.error_message:
+            raise HostUnreachable(f"Kaggle did not delete {slug}: {response.error_message}")
+
+    def _accepted(self, response: ApiSaveKernelResponse, push: Push) -> Kernel:
+        if response.error or not response.version_number or not response.ref:
+            raise refusal(response.error or "Kaggle took no version and gave no reason")
+        filed = response.ref.rpartition("/")[2]
+        invalid = [
+            *(response.invalid_dataset_sources or []),
+            *(response.invalid_kernel_sources or []),
+            *(response.invalid_model_sources or []),
+        ]
+        if filed != push.slug or invalid:
+            self.delete(filed)
+            reason = f"without its inputs {', '.join(invalid)}" if invalid else f"as {filed} instead of {push.slug}"
+            raise PushRefused(f"Kaggle took the kernel {reason}; it was deleted")
+        return Kernel(
+            slug=push.slug, version=response.version_number, ref=f"{self._owner()}/{push.slug}", url=response.url
+        )
+
+    def _listed(self, slug: str) -> Any:
+        request = ApiListKernelsRequest()
+        request.group = KernelsListViewType.PROFILE
+        request.search, request.page_size = slug, 100
+        try:
+            kernels = self._kernels.list_kernels(request).kernels or []
+        except UNREADABLE as error:
+            raise read_error(error) from None
+        return next((kernel for kernel in kernels if (kernel.ref or "").rpartition("/")[2] == slug), None)
+
+    def _links(self, kernel: Kernel, names: set[str]) -> Iterator[tuple[str, str]]:
+        """Addresses of the named outputs, from as many listing pages as it takes to find them."""
+        missing, page_token = set(names), ""
+        while missing:
+            page = self._outputs(kernel, page_token)
+            for file in page.files or []:
+                if file.file_name in missing:
+                    missing.remove(file.file_name)
+                    yield file.file_name, file.url
+            page_token = page.next_page_token or ""
+            if not page_token:
+                return
+
+    def _outputs(self, kernel: Kernel, page_token: str) -> Any:
+        request = ApiListKernelSessionOutputRequest()
+        request.user_name, request.kernel_slug = self._owner(), kernel.slug
+        request.version_label = _label(kernel)
+        request.page_size = _PAGE_SIZE
+        if page_token:
+            request.page_token = page_token
+        try:
+            return self._kernels.list_kernel_session_output(request)
+        except UNREADABLE as error:
+            if status_code(error) in {403, 404}:
+                raise KernelNotFound(f"Kaggle has no outputs of {kernel.ref}: {message(error)}") from None
+            raise read_error(error) from None
+
+    def _owner(self) -> str:
+        if self._known_owner is None:
+            request = IntrospectTokenRequest()
+            request.token = self._credentials.token
+            try:
+                answer = OAuthClient(self._http).introspect_token(request)
+            except UNREADABLE as error:
+                raise read_error(error) from None
+            if not answer.active or not answer.username:
+                raise CredentialsRejected("Kaggle does not accept the API token; make a new one under Settings > API")
+            self._known_owner = answer.username
+        return self._known_owner
+
+    @property
+    def _kernels(self) -> KernelsApiClient:
+        return KernelsApiClient(self._http)
+
+    @property
+    def _http(self) -> KaggleHttpClient:
+        if not hasattr(self._local, "http"):
+            self._local.http = self._new_client()
+        client: KaggleHttpClient = self._local.http
+        return client
+
+    def _new_client(self) -> KaggleHttpClient:
+        given = self._credentials
+        # TEST is the environment whose paths the emulator serves; its address is replaced.
+        http = KaggleHttpClient(
+            env=KaggleEnv.TEST if self._url else KaggleEnv.PROD, api_token=given.token, user_agent="kavox"
+        )
+        if self._url:
+            http._endpoint = self._url
+        # Marked as signed in for the pair, because the client would look for a token of somebody else's first.
+        http._signed_in = None if given.token else True
+        http._init_session()
+        if not given.token:
+            http._session.auth = (given.username, given.key)
+        adapter = _TimeoutAdapter(self._timeout)
+        http._session.mount("http://", adapter)
+        http._session.mount("https://", adapter)
+        return http
+
+
+def _label(kernel: Kernel) -> str:
+    # Without it Kaggle answers for the newest version, which need not be this run's.
+    return f"v{kernel.version}"

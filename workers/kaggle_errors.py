@@ -1,0 +1,84 @@
+"""What Kaggle's answers mean: only here do its codes and messages become the types of `app.shared.errors`."""
+
+from typing import Any
+
+import requests
+from urllib3.exceptions import NewConnectionError
+
+from app.shared.errors import (
+    CredentialsRejected,
+    HostUnreachable,
+    PushRefused,
+    PushUncertain,
+    QuotaExhausted,
+    SessionsTaken,
+)
+
+# Beside requests' own errors, what Kaggle's client raises on a body that is not the API's: an unknown enum value is a
+# KeyError, HTML with status 200 a ValueError, a null where a list belongs a TypeError.
+UNREADABLE = (requests.RequestException, KeyError, ValueError, TypeError, IndexError)
+
+
+def refusal(text: str) -> SessionsTaken | QuotaExhausted | PushRefused:
+    """What a push answered with HTTP 200 and an `error` means."""
+    lower = text.lower()
+    if "session count" in lower or "batch cpu sessions" in lower:
+        return SessionsTaken(f"Kaggle: {text}")
+    if "quota" in lower:
+        return QuotaExhausted(f"Kaggle: {text}")
+    return PushRefused(f"Kaggle: {text}")
+
+
+def push_error(error: Exception) -> Exception:
+    """What a failed push means: refused for certain, never sent, or uncertain."""
+    code = status_code(error)
+    if code in {401, 403}:
+        return CredentialsRejected(f"Kaggle refuses the account's push ({code}): {message(error)}")
+    if code == 429:
+        return HostUnreachable(f"Kaggle limits the rate of calls: {message(error)}")
+    # 409 is also the answer to the second of two equal pushes, so the kernel may be there.
+    if code is not None and 400 <= code < 500 and code != 409:
+        return PushRefused(f"Kaggle refuses the push ({code}): {message(error)}")
+    if isinstance(error, requests.ConnectTimeout) or _never_connected(error):
+        return HostUnreachable(f"Kaggle cannot be reached: {message(error)}")
+    return PushUncertain(f"no clear answer to the push: {message(error)}")
+
+
+def read_error(error: Exception) -> HostUnreachable | CredentialsRejected:
+    """What a failed call that changes nothing means."""
+    if status_code(error) == 401:
+        return CredentialsRejected(f"Kaggle does not accept the credentials: {message(error)}")
+    return HostUnreachable(f"no usable answer from Kaggle: {message(error)}")
+
+
+def _never_connected(error: Exception) -> bool:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
+
+
+def status_code(error: Exception) -> int | None:
+    """The code in the body where there is one: Kaggle also sends errors with HTTP 200."""
+    response = getattr(error, "response", None)
+    if response is None:
+        return None
+    code = _body(response).get("code")
+    return code if isinstance(code, int) else int(response.status_code)
+
+
+def message(error: Exception) -> str:
+    """Kaggle's own words where there are some, else the client's."""
+    response = getattr(error, "response", None)
+    said = _body(response).get("message") if response is not None else None
+    return str(said or f"{type(error).__name__}: {str(error)[:200]}")
+
+
+def _body(response: requests.Response) -> dict[str, Any]:
+    """The error in a response's body, in either of Kaggle's two shapes."""
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    if not isinstance(body, dict):
+        return {}
+    inner = body.get("error")
+    return inner if isinstance(inner, dict) else body

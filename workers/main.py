@@ -1,0 +1,87 @@
+"""The worker process: `python -m workers.main`.
+
+The main thread takes wake-ups from RQ and carries runs itself, without forking: RQ's work-horses outlive a killed
+worker and would go on beside their successor. A second thread says that the worker lives and sweeps. SIGTERM lets a run
+go at its next recorded step.
+"""
+
+import sys
+import threading
+
+import structlog
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+
+from app.shared.errors import ConfigurationError
+from app.shared.job_queue import QUEUE
+from app.shared.logs import set_up_logs
+from app.shared.presence import announce, depart
+from workers.runtime import Runtime, runtime
+from workers.sweep import PERIOD_SECONDS
+
+# What a supervisor must not restart: EX_CONFIG of sysexits.h.
+EXIT_CONFIGURATION = 78
+
+log = structlog.get_logger()
+
+
+class RunWorker(SimpleWorker):
+    """RQ's worker without a child process; a stop request also reaches the run that it carries."""
+
+    # RQ would wait for up to a minute after Redis has come back.
+    max_connection_wait_time = 2.0
+    stopping: threading.Event
+
+    def handle_warm_shutdown_request(self) -> None:
+        self.stopping.set()
+
+
+def main() -> int:
+    """Works until it is told to stop; the exit status is 78 for a wrong setting."""
+    try:
+        parts = runtime()
+    except ConfigurationError as error:
+        sys.stderr.write(f"kavox worker: {error.detail}\n")
+        return EXIT_CONFIGURATION
+    set_up_logs(parts.settings.log_level)
+    log.info("worker started", worker=parts.name, hosts=list(parts.presence.hosts))
+    sweeper = threading.Thread(target=_keep_sweeping, args=(parts,), name="sweep", daemon=True)
+    sweeper.start()
+    while not parts.stopping.is_set():
+        _work(parts)
+    sweeper.join(timeout=2)
+    return 0
+
+
+def _work(parts: Runtime) -> None:
+    """Takes wake-ups until a stop request or an error that RQ gives up on."""
+    try:
+        worker = RunWorker([Queue(QUEUE, connection=parts.rq_connection)], connection=parts.rq_connection)
+        worker.stopping = parts.stopping
+        worker.log_job_description = False
+        worker.work(logging_level=None)
+    except RedisError as error:
+        log.warning("Redis does not answer", error=str(error))
+    # Also the pause before the next attempt, when RQ gave up because Redis was gone.
+    parts.stopping.wait(0.5)
+
+
+def _keep_sweeping(parts: Runtime) -> None:
+    while True:
+        try:
+            announce(parts.redis, parts.presence)
+            parts.sweep.sweep()
+        except RedisError as error:
+            log.warning("sweep skipped", error=str(error))
+        except Exception:
+            log.exception("sweep failed")
+        if parts.stopping.wait(PERIOD_SECONDS):
+            break
+    try:
+        depart(parts.redis, parts.name)
+    except RedisError as error:
+        log.warning("departure not announced", error=str(error))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""result.json of a run, and from it a checked wav for each job.
+
+Nothing is taken for audio because it lies in the folder: only what the result of this very run names for this very job,
+and only when size, sha256, WAV header and duration agree with it.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import soundfile
+from pydantic import BaseModel, ValidationError
+
+from app.shared.errors import AudioRejected, NotebookFailed
+from workers.kernel import KernelHost
+from workers.run import Run
+
+RESULT = "result.json"
+# WAV stores whole frames, and notebooks round the duration that they state; in seconds.
+_DURATION_TOLERANCE = 0.05
+_PLAIN_NAME = re.compile(r"^[A-Za-z0-9_-]+\.wav$")
+
+
+class ResultItem(BaseModel):
+    """What the notebook says of one job."""
+
+    id: str
+    status: Literal["succeeded", "failed"]
+    file: str | None = None
+    sha256: str | None = None
+    sample_rate: int | None = None
+    duration_seconds: float | None = None
+    seconds: float | None = None
+    error: str | None = None
+
+
+class ResultEngine(BaseModel):
+    """What spoke."""
+
+    name: str
+    version: str
+
+
+class Result(BaseModel):
+    """result.json: the last thing that a notebook writes."""
+
+    run_id: str
+    provider: str
+    model: str
+    engine: ResultEngine
+    device: str
+    items: list[ResultItem]
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A wav that is what its item says."""
+
+    path: Path
+    sha256: str
+    size: int
+    sample_rate: int
+    duration_seconds: float
+
+    def view(self) -> dict[str, Any]:
+        """What a job shows of its audio."""
+        return {
+            "format": "wav",
+            "duration_seconds": round(self.duration_seconds, 3),
+            "sample_rate": self.sample_rate,
+            "bytes": self.size,
+            "sha256": self.sha256,
+            "checks": {},
+        }
+
+
+def fetch_result(host: KernelHost, run: Run, directory: Path) -> Result:
+    """Downloads and reads result.json. Raises NotebookFailed when there is none, or it is not this run's."""
+    if not host.download(run.kernel, {RESULT}, directory):
+        raise NotebookFailed("the notebook left no result.json")
+    try:
+        result = Result.model_validate_json((directory / RESULT).read_bytes())
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise NotebookFailed(f"result.json: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+    if result.run_id != run.id:
+        raise NotebookFailed(f"result.json belongs to run {result.run_id[:40]}, not to {run.id}")
+    return result
+
+
+def fetch_audio(host: KernelHost, run: Run, items: Collection[ResultItem], directory: Path) -> None:
+    """Downloads the wavs that these items name, and nothing else."""
+    names = {item.file for item in items if item.status == "succeeded" and _is_own_name(item)}
+    host.download(run.kernel, {name for name in names if name}, directory)
+
+
+def checked(item: ResultItem, directory: Path) -> Audio:
+    """The item's audio. Raises AudioRejected for what is missing, empty or not what the item says."""
+    if not _is_own_name(item) or not item.file:
+        raise AudioRejected(f"the notebook named the file {item.file!r}, which is not this job's")
+    path = directory / item.file
+    if not path.is_file():
+        raise AudioRejected("the notebook names a wav that is not among its outputs")
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 != item.sha256:
+        raise AudioRejected("the wav's sha256 is not the one in result.json")
+    try:
+        header = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise AudioRejected(f"the file is not audio: {error}") from None
+    if header.format != "WAV" or header.samplerate != item.sample_rate:
+        raise AudioRejected(f"the file is {header.format} at {header.samplerate} Hz, not WAV at {item.sample_rate} Hz")
+    if header.frames == 0:
+        raise AudioRejected("the wav is empty")
+    duration = header.frames / header.samplerate
+    if item.duration_seconds is None or abs(duration - item.duration_seconds) > _DURATION_TOLERANCE:
+        raise AudioRejected(f"the wav lasts {duration:.2f} s, result.json says {item.duration_seconds} s")
+    return Audio(path, sha256, path.stat().st_size, header.samplerate, duration)
+
+
+def _is_own_name(item: ResultItem) -> bool:
+    """The name comes from a notebook: it must be the job's own, and plain enough to be a path."""
+    return item.file == f"{item.id}.wav" and _PLAIN_NAME.fullmatch(item.file) is not None

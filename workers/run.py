@@ -1,0 +1,104 @@
+"""A run: one execution of a notebook that carries one or more jobs, and the steps that are written down on its way.
+
+    CLAIMED ──► PUSHING ──► PUSHED ──► ENDED ──► closed
+       ▲ inject    push │      follow     publish
+       └────────────────┘ the host certainly refused
+
+Whoever owns the run's lease goes on from the recorded step, whatever became of the worker before.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from workers.kernel import Kernel
+
+# The kinds of open runs that are limited apart.
+SESSIONS = ("gpu", "cpu")
+
+
+class Step(StrEnum):
+    """What is known to have happened."""
+
+    CLAIMED = "claimed"  # the jobs belong to the run; nothing has left this machine
+    PUSHING = "pushing"  # a push was about to be made: the kernel may or may not exist
+    PUSHED = "pushed"  # the host has accepted the kernel
+    ENDED = "ended"  # the kernel's session is over; its outputs are still to be fetched
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. Times are seconds since 1970, UTC; `fence` grows with each new owner."""
+
+    id: str
+    lane: str
+    provider: str
+    model: str
+    host: str
+    gpu: bool
+    prefix: str
+    jobs: Sequence[str]
+    created_at: float
+    step: Step = Step.CLAIMED
+    fence: int = 1
+    failures: int = 0
+    retry_at: float = 0.0
+    pushing_at: float = 0.0
+    pushed_at: float = 0.0
+    running_at: float = 0.0
+    version: int = 0
+    ref: str = ""
+    url: str = ""
+    private: bool = False
+    notebook_sha256: str = ""
+    outcome: str = ""
+    failure_message: str = ""
+
+    @property
+    def sessions(self) -> str:
+        """Which of the account's limits it counts against."""
+        return "gpu" if self.gpu else "cpu"
+
+    @property
+    def slug(self) -> str:
+        """The kernel's slug: fresh for every run, and found again from the run's id alone."""
+        return f"{self.prefix}-{self.id}"
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that it was pushed to."""
+        return Kernel(slug=self.slug, version=self.version, ref=self.ref, url=self.url, private=self.private)
+
+    def with_fields(self, **fields: Any) -> Self:
+        """The run with some fields changed."""
+        return replace(self, **fields)
+
+    def view(self, engine: str) -> dict[str, Any]:
+        """What a job shows of its run."""
+        return {
+            "id": self.id,
+            "host": self.host,
+            "kernel": self.ref or None,
+            "version": self.version or None,
+            "url": self.url or None,
+            "engine": engine,
+            "notebook_sha256": self.notebook_sha256 or None,
+        }
+
+    def to_fields(self) -> dict[str, str]:
+        """The run as the fields of a Redis hash."""
+        return stored(**asdict(self))
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> Self:
+        """The run from the fields of its Redis hash."""
+        values = {name: json.loads(value) for name, value in fields.items()}
+        values["step"] = Step(values["step"])
+        return cls(**values)
+
+
+def stored(**fields: object) -> dict[str, str]:
+    """Some of a run's fields as they are stored."""
+    return {name: json.dumps(value) for name, value in fields.items()}

@@ -1,0 +1,107 @@
+"""The Lua scripts of `run_store.py`: each one change to a run and its jobs that happens whole or not at all.
+
+Every script that writes on behalf of a run begins with its fence: the number grows with each owner, so a worker that
+was stopped and wakes up again after another has taken over changes nothing.
+"""
+
+from app.shared import keys
+from app.shared.job import JobStatus
+from app.shared.transition import TRANSITION_LUA
+
+FENCED = "FENCED"
+
+_FENCE = f"""
+if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then
+  return redis.error_reply('{FENCED} another worker owns the run')
+end
+"""
+
+# Takes run, lease, lane's pause, open runs; token, lease ms, most runs, now, created_at, run id, ids of jobs as JSON,
+# fields of each job as JSON, fields of the run as JSON.
+# Answers the jobs that were taken as JSON, 'paused', 'busy' or 'empty'.
+CLAIM = f"""{TRANSITION_LUA}
+local before = redis.call('HGET', KEYS[1], 'jobs')
+if before then return before end
+if redis.call('EXISTS', KEYS[3]) == 1 then return 'paused' end
+if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[3]) then return 'busy' end
+local taken = {{}}
+local shown = cjson.decode(ARGV[8])
+for _, id in ipairs(cjson.decode(ARGV[7])) do
+  local met = transition(id, '{JobStatus.RUNNING}', ARGV[4], {{'{JobStatus.QUEUED}'}}, shown)
+  if met == '{JobStatus.QUEUED}' then
+    redis.call('HINCRBY', '{keys.JOB}' .. id, 'attempts', 1)
+    if redis.call('HGET', '{keys.JOB}' .. id, 'started_at') == 'null' then
+      redis.call('HSET', '{keys.JOB}' .. id, 'started_at', ARGV[4])
+    end
+    taken[#taken + 1] = id
+  end
+end
+if #taken == 0 then return 'empty' end
+local jobs = cjson.encode(taken)
+redis.call('HSET', KEYS[1], unpack(cjson.decode(ARGV[9])))
+redis.call('HSET', KEYS[1], 'jobs', jobs)
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+redis.call('ZADD', KEYS[4], ARGV[5], ARGV[6])
+return jobs
+"""
+
+# Takes run, lease, open runs of each kind; token, lease ms, run id.
+# Answers the new fence, 0 when somebody else owns the run or it is closed.
+ACQUIRE = """
+if not (redis.call('ZSCORE', KEYS[3], ARGV[3]) or redis.call('ZSCORE', KEYS[4], ARGV[3])) then return 0 end
+local owner = redis.call('GET', KEYS[2])
+if owner == ARGV[1] then return tonumber(redis.call('HGET', KEYS[1], 'fence')) end
+if owner then return 0 end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return redis.call('HINCRBY', KEYS[1], 'fence', 1)
+"""
+
+# Takes run, lease; fence, token, lease ms. A lease that has run out is taken up again as long as nobody else did.
+RENEW = f"""{_FENCE}
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+"""
+
+# Takes run, lease; fence, fields as JSON.
+RELEASE = f"""{_FENCE}
+redis.call('HSET', KEYS[1], unpack(cjson.decode(ARGV[2])))
+redis.call('DEL', KEYS[2])
+"""
+
+# Takes run; fence, fields of the run as JSON, fields of its running jobs as JSON.
+RECORD = f"""{_FENCE}
+local fields = cjson.decode(ARGV[2])
+if #fields > 0 then redis.call('HSET', KEYS[1], unpack(fields)) end
+local shown = cjson.decode(ARGV[3])
+if #shown == 0 then return end
+for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
+  local key = '{keys.JOB}' .. id
+  if redis.call('HGET', key, 'status') == '{JobStatus.RUNNING}' then redis.call('HSET', key, unpack(shown)) end
+end
+"""
+
+# Takes run; fence, then the arguments of TRANSITION. Answers the status that was met.
+SETTLE = f"""{TRANSITION_LUA}{_FENCE}
+return transition(ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[5]), cjson.decode(ARGV[6]))
+"""
+
+# Takes run, lease, open runs, lane's pause; fence, run id, now, fields of its jobs as JSON, pause ms, reason,
+# seconds for which the record is kept.
+# Puts what is still running back into the lane and closes the run.
+GIVE_BACK = f"""{TRANSITION_LUA}{_FENCE}
+for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
+  transition(id, '{JobStatus.QUEUED}', ARGV[3], {{'{JobStatus.RUNNING}'}}, cjson.decode(ARGV[4]))
+end
+if tonumber(ARGV[5]) > 0 then redis.call('SET', KEYS[4], ARGV[6], 'PX', ARGV[5]) end
+redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('DEL', KEYS[2])
+redis.call('EXPIRE', KEYS[1], ARGV[7])
+redis.call('HINCRBY', KEYS[1], 'fence', 1)
+"""
+
+# Takes run, lease, open runs; fence, run id, seconds for which the record is kept.
+CLOSE = f"""{_FENCE}
+redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('DEL', KEYS[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'fence', 1)
+"""

@@ -1,0 +1,90 @@
+"""The worker's composition root: settings in, wired objects out. Nothing else builds anything."""
+
+import importlib.util
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from functools import cache
+
+from app.shared.audio_store import AudioStore
+from app.shared.errors import ConfigurationError
+from app.shared.job_queue import JobQueue
+from app.shared.presence import Presence
+from app.shared.provider import Provider, load_providers
+from app.shared.redis_client import connect, connect_for_queue, connect_for_rq_worker
+from app.shared.settings import Settings, load_settings
+from workers.kaggle import Credentials, KaggleHost, find_credentials
+from workers.kernel import KernelHost
+from workers.kernel_metadata import load_kernel_metadata
+from workers.local import LocalHost
+from workers.run_store import RunStore
+from workers.sweep import Sweep
+from workers.synthesis import Synthesis
+
+_DEFAULT_PREFIX = "kavox"
+
+
+class Runtime:
+    """Everything that a worker process needs. Raises ConfigurationError for what is missing or wrong."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.redis_url is None:
+            raise ConfigurationError("KAVOX_REDIS_URL is not set: name a server, or use kavox serve, which has one")
+        if settings.kaggle_mode is None:
+            # Says where credentials are looked for.
+            find_credentials()
+        self.settings = settings
+        self.stopping = threading.Event()
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() // 1_000_000:x}"
+        self.redis = connect(settings.redis_url)
+        self.rq_connection = connect_for_rq_worker(settings.redis_url)
+        self.queue = JobQueue(connect_for_queue(settings.redis_url))
+        providers = load_providers(settings.notebooks_dir)
+        hosts = _hosts(settings)
+        audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
+        self.presence = Presence(self.name, time.time(), sorted(hosts), _local_providers(providers))
+        runs = RunStore(self.redis, self.name)
+        self.sweep = Sweep(self.redis, runs, self.queue, audio, settings)
+        self.synthesis = Synthesis(
+            settings=settings,
+            runs=runs,
+            queue=self.queue,
+            audio=audio,
+            providers=providers,
+            hosts=hosts,
+            kernel_prefix=(settings.kernel_id or "").rpartition("/")[2] or _DEFAULT_PREFIX,
+            stopping=self.stopping,
+        )
+
+
+@cache
+def runtime() -> Runtime:
+    """The one runtime of this process, built when it is first asked for."""
+    return Runtime(load_settings())
+
+
+def _hosts(settings: Settings) -> Mapping[str, KernelHost]:
+    emulated = settings.kaggle_mode == "emulated"
+    # The stand-in must never be shown credentials of a real account.
+    stand_in = Credentials(username=settings.emulator_username, key=settings.emulator_key)
+    kaggle = KaggleHost(
+        name=settings.kaggle_host,
+        credentials=stand_in if emulated else find_credentials(),
+        owner=settings.kernel_id.partition("/")[0] if settings.kernel_id else None,
+        metadata=load_kernel_metadata(settings.notebooks_dir),
+        timeout_seconds=settings.push_timeout,
+        url=settings.kaggle_api_url if emulated else None,
+    )
+    return {kaggle.name: kaggle, "local": LocalHost(settings.data_dir / "local")}
+
+
+def _local_providers(providers: Mapping[str, Provider]) -> list[str]:
+    """The providers whose packages this worker can import, papermill for their notebooks included."""
+    return [
+        provider.name
+        for provider in providers.values()
+        if "local" in provider.hosts
+        and all(importlib.util.find_spec(package) for package in ("papermill", *provider.packages))
+    ]

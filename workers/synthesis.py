@@ -1,0 +1,272 @@
+"""The road from waiting jobs to published audio, as five steps. The file to read first.
+
+    claim     takes what waits in a lane and writes a run down
+    inject    puts the run's items into a copy of the provider's notebook
+    push      writes down that it will push, then hands the notebook to the host
+    follow    polls the kernel until its session is over
+    publish   fetches result.json and the wavs that it names, checks them, ends each job
+
+Each step ends by recording itself, so that any worker can go on after a crash. What becomes of a run whose step raised
+an error is in `setbacks.py`.
+"""
+
+import hashlib
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from app.shared.audio_store import AudioStore, audio_name
+from app.shared.errors import (
+    AudioRejected,
+    CredentialsRejected,
+    LeaseLost,
+    PushUncertain,
+    Transient,
+)
+from app.shared.identifiers import new_id
+from app.shared.job import Job, JobStatus, Phase
+from app.shared.job_queue import JobQueue
+from app.shared.provider import Provider
+from app.shared.settings import Settings
+from workers import batch, outputs
+from workers.items import run_parameters
+from workers.kernel import KernelHost, KernelState, Push
+from workers.lease import Lease
+from workers.log_follower import LogFollower
+from workers.notebook import inject
+from workers.run import Run, Step
+from workers.run_store import RunStore
+from workers.setbacks import Interrupted, Setbacks
+from workers.watch import Watch
+
+log = structlog.get_logger()
+
+
+class Synthesis:
+    """Carries runs along the five steps. `stopping` is set when the worker is to end at the next recorded step."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        runs: RunStore,
+        queue: JobQueue,
+        audio: AudioStore,
+        providers: Mapping[str, Provider],
+        hosts: Mapping[str, KernelHost],
+        kernel_prefix: str,
+        stopping: threading.Event,
+    ) -> None:
+        self._settings = settings
+        self._runs = runs
+        self._queue = queue
+        self._audio = audio
+        self._providers = providers
+        self._hosts = hosts
+        self._kernel_prefix = kernel_prefix
+        self._stopping = stopping
+        self._setbacks = Setbacks(runs, hosts, settings)
+
+    def run_lane(self, lane: str) -> None:
+        """Claims what waits in the lane, if a session is free, and carries it to its end."""
+        try:
+            run = self.claim(lane)
+        except Interrupted:
+            return
+        if run is not None:
+            self._carry(run)
+
+    def resume(self, run_id: str) -> None:
+        """Takes over a run that nobody owns, and goes on from its recorded step."""
+        run = self._runs.acquire(run_id)
+        if run is not None:
+            log.info("run resumed", run=run.id, step=run.step)
+            self._carry(run)
+
+    def _carry(self, run: Run) -> None:
+        with structlog.contextvars.bound_contextvars(run=run.id), Lease(self._runs, run) as lease:
+            try:
+                if run.step in {Step.CLAIMED, Step.PUSHING}:
+                    run = self.push(run, self.inject(run), lease)
+                if run.step is Step.PUSHED:
+                    run = self.follow(run, lease)
+                if run.step is Step.ENDED:
+                    self.publish(run)
+            except LeaseLost as lost:
+                log.warning("run left to its new owner", reason=lost.detail)
+                return
+            except Exception as error:  # noqa: BLE001  # whatever it is, no job may be lost: setbacks decides
+                try:
+                    self._setbacks.meet(self._runs.reread(run), error)
+                except LeaseLost as lost:
+                    log.warning("run left to its new owner", reason=lost.detail)
+                    return
+        # A session is free now: whoever waits for one should hear of it at once.
+        for lane in self._runs.waiting_lanes():
+            self._queue.wake_lane(lane)
+
+    # claim
+
+    def claim(self, lane: str) -> Run | None:
+        """A run with the jobs at the head of the lane; None when nothing waits or no session is free."""
+        provider_name, model, host = lane.split(":", 2)
+        provider = self._providers.get(provider_name)
+        if provider is None or host not in self._hosts:
+            log.error("this worker cannot run the lane", lane=lane, hosts=sorted(self._hosts))
+            return None
+        jobs = self._gather(lane)
+        if not jobs:
+            return None
+        gpu = provider.gpu and host != "local"
+        run = Run(
+            id=new_id(), lane=lane, provider=provider.name, model=model, host=host, gpu=gpu,
+            prefix=self._kernel_prefix, jobs=(), created_at=time.time(),
+        )  # fmt: skip
+        most = self._settings.max_sessions if gpu else self._settings.max_cpu_runs
+        limits = batch.BatchLimits(self._settings.batch_max_items, self._settings.batch_max_speech_seconds)
+        chosen = batch.choose(jobs, limits)
+        claimed = self._runs.claim(run, chosen, most_runs=most, engine=_engine(provider))
+        if claimed is not None:
+            log.info("run claimed", run=run.id, lane=lane, jobs=len(claimed.jobs))
+            if len(jobs) > len(chosen):
+                self._queue.wake_lane(lane)
+        return claimed
+
+    def _gather(self, lane: str) -> list[Job]:
+        """What waits in the lane, once the oldest of it has waited for company."""
+        # One more than a run takes, to know whether something is left.
+        most = self._settings.batch_max_items + 1
+        jobs = self._runs.waiting_jobs(lane, most)
+        if not jobs:
+            return []
+        wait = min(job.created_at for job in jobs) + self._settings.batch_window_seconds - time.time()
+        if 0 < wait <= self._settings.batch_window_seconds and len(jobs) < most:
+            self._sleep(wait)
+            jobs = self._runs.waiting_jobs(lane, most)
+        return jobs
+
+    # inject
+
+    def inject(self, run: Run) -> str:
+        """The notebook's source for this run. The same run gives the same bytes."""
+        parameters = run_parameters(run, self._runs.jobs(run))
+        return inject(self._settings.notebooks_dir / f"{run.provider}.ipynb", parameters)
+
+    # push
+
+    def push(self, run: Run, notebook: str, lease: Lease) -> Run:
+        """Hands the notebook over exactly once, and records the kernel."""
+        provider, host = self._providers[run.provider], self._hosts[run.host]
+        push = Push(
+            slug=run.slug, notebook=notebook, gpu=run.gpu, machine_shape=provider.machine_shape if run.gpu else None,
+            timeout_seconds=int(self._settings.run_timeout_minutes * 60),
+        )  # fmt: skip
+        watch = Watch(host, self._runs, self._settings)
+
+        def pause() -> None:
+            lease.check()
+            self._sleep(self._settings.polling[0])
+
+        kernel = watch.find_pushed(run, pause) if run.step is Step.PUSHING else None
+        while kernel is None:
+            lease.check()
+            sha256 = hashlib.sha256(notebook.encode()).hexdigest()
+            # Written down first: from here on the kernel may exist, whatever happens to this worker.
+            run = self._runs.record(run, step=Step.PUSHING, pushing_at=time.time(), notebook_sha256=sha256)
+            try:
+                kernel = host.push(push)
+            except PushUncertain as doubt:
+                log.warning("push uncertain", reason=doubt.detail)
+                kernel = watch.find_pushed(run, pause)
+            except (Transient, CredentialsRejected):
+                self._runs.record(run, step=Step.CLAIMED)
+                raise
+        log.info("kernel accepted", kernel=kernel.ref, version=kernel.version)
+        fields = {"version": kernel.version, "ref": kernel.ref, "url": kernel.url}
+        return self._show_run(run, Phase.KERNEL_QUEUED, step=Step.PUSHED, pushed_at=time.time(), **fields)
+
+    # follow
+
+    def follow(self, run: Run, lease: Lease) -> Run:
+        """Polls until the session has ended, and shows meanwhile how far it is."""
+        host = self._hosts[run.host]
+        watch = Watch(host, self._runs, self._settings)
+        gap, longest = self._settings.polling
+        with LogFollower(host, run.kernel) as follower:
+            while True:
+                lease.check()
+                run, status = watch.read(run)
+                if status.state.ended:
+                    break
+                if status.state is KernelState.RUNNING:
+                    follower.start()
+                if (news := follower.news()) is not None:
+                    self._runs.record(run, show={"phase": news.phase, "progress": round(news.fraction, 3)})
+                self._sleep(gap, or_until=follower.ended)
+                gap = min(longest, gap * 1.5)
+        log.info("kernel ended", outcome=status.state.value)
+        fields = {"outcome": status.state.value, "failure_message": status.message}
+        return self._show_run(run, Phase.DOWNLOADING, step=Step.ENDED, **fields)
+
+    # publish
+
+    def publish(self, run: Run) -> None:
+        """Gives each job its own audio or its own error, then removes the kernel."""
+        host, jobs = self._hosts[run.host], {job.id: job for job in self._runs.jobs(run)}
+        with tempfile.TemporaryDirectory(prefix=f"kavox-{run.id}-") as folder:
+            directory = Path(folder)
+            # None are left where a worker died between ending the last one and closing the run.
+            if jobs:
+                result = outputs.fetch_result(host, run, directory)
+                items = {item.id: item for item in result.items if item.id in jobs}
+                outputs.fetch_audio(host, run, items.values(), directory)
+                self._runs.record(run, show={"phase": Phase.CHECKING})
+            for job in jobs.values():
+                self._publish_item(run, job, items.get(job.id), directory)
+        if not self._settings.keep_kernels:
+            host.delete(run.slug)
+        self._runs.close(run)
+        log.info("run published", jobs=len(jobs))
+
+    def _publish_item(self, run: Run, job: Job, item: outputs.ResultItem | None, directory: Path) -> None:
+        try:
+            if item is None or item.status == "failed":
+                reason = (item.error if item else None) or "no reason given"
+                raise AudioRejected(f"the notebook could not speak it: {reason}", code="synthesis_failed")
+            audio = outputs.checked(item, directory)
+        except AudioRejected as error:
+            self._setbacks.fail_job(run, job, error)
+            return
+        # Asked again right before it counts: a worker that was stopped for long must not publish over its successor.
+        self._runs.renew(run)
+        self._audio.put(audio_name(job.id, audio.sha256, "wav"), audio.path)
+        self._runs.settle(run, job, JobStatus.SUCCEEDED, audio=audio.view(), progress=1.0)
+
+    # shared by the steps
+
+    def _show_run(self, run: Run, phase: Phase, **fields: object) -> Run:
+        """Records fields of the run, and what of them its jobs show."""
+        shown = {
+            "phase": phase,
+            "waiting": None,
+            "run": run.with_fields(**fields).view(_engine(self._providers[run.provider])),
+        }
+        return self._runs.record(run, show=shown, **fields)
+
+    def _sleep(self, seconds: float, or_until: threading.Event | None = None) -> None:
+        """Waits, but no longer than until the worker is to stop or the event comes."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._stopping.wait(min(left, 0.1)):
+                raise Interrupted
+            if or_until is not None and or_until.is_set():
+                or_until.clear()
+                return
+
+
+def _engine(provider: Provider) -> str:
+    return f"{provider.engine.name} {provider.engine.version}"

@@ -1,0 +1,89 @@
+"""Looks at one run's kernel and knows what to believe: which denials count, what says nothing, what is late."""
+
+import time
+from collections.abc import Callable
+
+from app.shared.errors import HostUnreachable, KernelNotFound, KernelTimedOut, PushRefused
+from app.shared.settings import Settings
+from workers.kernel import Kernel, KernelHost, KernelState, KernelStatus
+from workers.run import Run
+from workers.run_store import RunStore
+
+
+class Watch:
+    """The eyes of the pipeline on one host. Writes down what it has learnt of the run."""
+
+    def __init__(self, host: KernelHost, runs: RunStore, settings: Settings) -> None:
+        self._host = host
+        self._runs = runs
+        self._settings = settings
+        self._readable_at = time.time()
+
+    def find_pushed(self, run: Run, pause: Callable[[], None]) -> Kernel | None:
+        """The kernel of a push whose fate is unknown; None once it is certain that it was not accepted.
+
+        Calls `pause` between two looks. Raises HostUnreachable when nothing is certain after all that time.
+        """
+        # The push may still be on its way until its own time-out, and its kernel then stay invisible for a while.
+        believable = run.pushing_at + self._settings.push_timeout + self._settings.push_visibility
+        while True:
+            asked_at = time.time()
+            try:
+                kernel = self._host.find(run.slug)
+                if kernel is not None or asked_at >= believable:
+                    return kernel
+            except HostUnreachable:
+                if asked_at >= believable:
+                    raise
+            pause()
+
+    def read(self, run: Run) -> tuple[Run, KernelStatus]:
+        """The run and its kernel's status, after all checks that a reading allows.
+
+        Raises KernelNotFound, KernelTimedOut, and PushRefused for a kernel that others could read.
+        """
+        status = self._host.status(run.kernel)
+        if status.state is KernelState.UNREADABLE:
+            self._expect_kernel(run, status)
+        else:
+            self._readable_at = time.time()
+            run = self._expect_private(run)
+        if status.state is KernelState.RUNNING and not run.running_at:
+            run = self._runs.record(run, running_at=time.time())
+        if not status.state.ended:
+            self._keep_deadlines(run)
+        return run, status
+
+    def _expect_kernel(self, run: Run, status: KernelStatus) -> None:
+        """A status that says nothing is no end; but a kernel that every look denies has been deleted by somebody."""
+        if time.time() - self._readable_at <= self._settings.push_visibility:
+            return
+        try:
+            kernel = self._host.find(run.slug)
+        except HostUnreachable:
+            return
+        if kernel is None:
+            raise KernelNotFound(f"the kernel {run.ref} is gone ({status.message}); was it deleted by hand?")
+
+    def _expect_private(self, run: Run) -> Run:
+        """Texts are in the notebook, so a kernel that others can read is deleted at once."""
+        if run.private:
+            return run
+        try:
+            kernel = self._host.find(run.slug)
+        except HostUnreachable:
+            return run
+        if kernel is None or kernel.private is None:
+            return run
+        if not kernel.private:
+            self._host.delete(run.slug)
+            raise PushRefused(f"the kernel {run.ref} was public and has been deleted", code="kernel_public")
+        return self._runs.record(run, private=True)
+
+    def _keep_deadlines(self, run: Run) -> None:
+        now, settings = time.time(), self._settings
+        if not run.running_at and now - run.pushed_at > settings.deployment_timeout_minutes * 60:
+            minutes = f"{settings.deployment_timeout_minutes:g} minutes"
+            raise KernelTimedOut(f"the kernel found no machine within {minutes}", code="kernel_not_started")
+        if run.running_at and now - run.running_at > settings.run_timeout_minutes * 60:
+            raise KernelTimedOut(f"the run took longer than {settings.run_timeout_minutes:g} minutes")
