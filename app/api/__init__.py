@@ -1,0 +1,1 @@
+"""The HTTP face. Nothing imports it except `app.main`."""

@@ -1,0 +1,173 @@
+"""Whether a request can be spoken, and where. Pure: what it must know of the world is passed in.
+
+| provider (by its manifest) | `gpu` omitted        | `gpu: true`           | `gpu: false`                        |
+|----------------------------|----------------------|-----------------------|-------------------------------------|
+| on Kaggle, with GPU        | Kaggle               | Kaggle                | local, if a living worker can do it |
+| on Kaggle, without GPU     | Kaggle, no GPU quota | same, with a warning  | local, if a living worker can do it |
+| local only                 | local                | local, with a warning | local                               |
+
+Where Kaggle is emulated, `emulator` stands for Kaggle, and a provider that needs a GPU is refused.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from app.api.schemas import SpeechRequest
+from app.shared.errors import RequestRefused
+from app.shared.job import Priority, Speech
+from app.shared.provider import Language, Provider
+from app.shared.settings import Settings
+
+FORMATS = ("wav",)
+MAX_METADATA_BYTES = 16 * 1024
+LOCAL = "local"
+EMULATOR = "emulator"
+
+_SOUNDING = ("L", "N", "So")
+"""Unicode's letters, numbers and pictures: what a listener would miss. Nobody misses a comma, and "$5" is spoken."""
+
+_NAMED_CHARACTERS = 5
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The rules of this installation: `kaggle_host` is `kaggle` or `emulator`."""
+
+    providers: Mapping[str, Provider]
+    default: Provider
+    kaggle_host: str
+    max_text_chars: int
+
+    @classmethod
+    def of(cls, settings: Settings, providers: Mapping[str, Provider]) -> "Admission":
+        """The rules that the settings and the manifests make."""
+        preferred = ("qwen", "hibari") if settings.kaggle_mode == "real" else ("hibari",)
+        names = [name for name in preferred if name in providers] or list(providers)
+        return cls(providers, providers[names[0]], settings.kaggle_host, settings.max_text_chars)
+
+    def provider(self, wanted: str | None) -> Provider:
+        """The provider of this name, the default one for None. Raises RequestRefused, listing the valid ones."""
+        if wanted is None:
+            return self.default
+        if wanted not in self.providers:
+            names = list(self.providers)
+            detail = f"there is no provider '{wanted}'; valid: {', '.join(names)}"
+            raise RequestRefused("provider", detail, code="unknown_provider", valid=names)
+        return self.providers[wanted]
+
+    def admit(self, request: SpeechRequest, local_providers: Collection[str]) -> Speech:
+        """The speech to be queued; `local_providers` are those that a living worker has the packages of.
+
+        Raises RequestRefused, naming the field.
+        """
+        provider = self.provider(request.provider)
+        model = provider.model(request.model)
+        voice = provider.voice(request.voice, model)
+        language = provider.language(request.language, voice)
+        _check_format(request.format)
+        _check_seed(request.seed, provider)
+        provider.check_options(request.options)
+        _check_metadata(request)
+        self._check_length(request.text, provider)
+        host, warnings = self._place(request.gpu, provider, local_providers)
+        return Speech(
+            text=request.text,
+            provider=provider.name,
+            model=model.id,
+            voice=voice.id,
+            language=language.code,
+            host=host,
+            gpu=provider.gpu and host != LOCAL,
+            format=request.format,
+            seed=request.seed,
+            options=request.options,
+            priority=Priority(request.priority),
+            estimated_seconds=provider.estimated_seconds(request.text, request.options),
+            warnings=[*warnings, *_unspeakable(request.text, provider, language)],
+            metadata=request.metadata,
+        )
+
+    def asks_workers(self, request: SpeechRequest) -> bool:
+        """Whether `admit` will look at `local_providers`."""
+        return request.gpu is False and "kaggle" in self.provider(request.provider).hosts
+
+    def _check_length(self, text: str, provider: Provider) -> None:
+        if not text.strip():
+            raise RequestRefused("text", "the text is empty", code="text_empty")
+        most = min(self.max_text_chars, provider.limits.max_text_characters)
+        if len(text) > most:
+            detail = f"the text has {len(text)} characters; {provider.name} takes at most {most}"
+            raise RequestRefused("text", detail, code="text_too_long", characters=len(text), most=most)
+
+    def _place(self, gpu: bool | None, provider: Provider, local_providers: Collection[str]) -> tuple[str, list[str]]:
+        """The host, and what the caller should know about it."""
+        if "kaggle" not in provider.hosts:
+            return LOCAL, [self._local_only(provider)] if gpu else []
+        if gpu is False:
+            _check_local(provider, local_providers)
+            return LOCAL, []
+        if provider.gpu and self.kaggle_host == EMULATOR:
+            detail = (
+                f"{provider.name} needs a GPU of Kaggle, and this service runs on an emulated Kaggle, which has none; "
+                "give it Kaggle credentials, or take a provider without GPU"
+            )
+            raise RequestRefused("provider", detail, code="needs_kaggle")
+        if gpu and not provider.gpu:
+            return self.kaggle_host, [f"{provider.name} needs no GPU: it runs without one and uses no GPU quota."]
+        return self.kaggle_host, []
+
+    def _local_only(self, provider: Provider) -> str:
+        # The order of the original system's sentence: its first GPU provider first.
+        names = sorted(
+            (one.name for one in self.providers.values() if one.gpu), key=lambda name: (name != "qwen", name)
+        )
+        return (
+            f"Kaggle GPU deployment is only supported for {', '.join(names) or 'no'} providers. "
+            f"Provider '{provider.name}' will run locally."
+        )
+
+
+def _check_local(provider: Provider, local_providers: Collection[str]) -> None:
+    if provider.name not in local_providers:
+        detail = (
+            f"no running worker can speak with {provider.name} on its own machine; start one with `kavox worker` where "
+            f"Python can import {', '.join(provider.packages) or 'its packages'}, or leave out gpu"
+        )
+        raise RequestRefused("gpu", detail, code="local_not_available")
+
+
+def _check_format(wanted: str) -> None:
+    if wanted not in FORMATS:
+        detail = f"there is no format '{wanted}'; valid: {', '.join(FORMATS)}"
+        raise RequestRefused("format", detail, code="unsupported_format", valid=list(FORMATS))
+
+
+def _check_seed(seed: int | None, provider: Provider) -> None:
+    if seed is not None and not provider.seed:
+        detail = f"{provider.name} cannot be given a seed"
+        raise RequestRefused("seed", detail, code="unsupported_seed")
+
+
+def _check_metadata(request: SpeechRequest) -> None:
+    size = len(json.dumps(request.metadata, ensure_ascii=False).encode())
+    if size > MAX_METADATA_BYTES:
+        detail = f"the metadata takes {size} bytes; at most {MAX_METADATA_BYTES} are kept"
+        raise RequestRefused("metadata", detail, code="metadata_too_large")
+
+
+def _unspeakable(text: str, provider: Provider, language: Language) -> list[str]:
+    """A warning if some characters will not be heard. Raises RequestRefused if none will."""
+    characters = dict.fromkeys(text)
+    speakable = {character for character in characters if re.fullmatch(language.speakable, character)}
+    if not speakable:
+        detail = f"{provider.name} finds nothing to speak in this text in {language.title}"
+        raise RequestRefused("text", detail, code="nothing_to_speak")
+    lost = [one for one in characters if one not in speakable and unicodedata.category(one).startswith(_SOUNDING)]
+    if not lost:
+        return []
+    more = f" and {len(lost) - _NAMED_CHARACTERS} more" if len(lost) > _NAMED_CHARACTERS else ""
+    named = " ".join(lost[:_NAMED_CHARACTERS])
+    return [f"{provider.name} cannot speak these characters in {language.title}: {named}{more}."]

@@ -1,0 +1,188 @@
+"""Errors as `application/problem+json` (RFC 9457).
+
+Every problem has `type`, `title`, `status`, `detail`, `code` and `instance`; programs branch on `code`. A request that
+cannot be accepted also names its culprits: `errors`, and the first of them again as `field`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+from urllib.parse import quote
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.shared import errors
+from app.shared.redis_client import unavailable
+
+MEDIA_TYPE = "application/problem+json"
+STORE_RETRY_SECONDS = 5
+"""A restarting Redis is back sooner than this; a full queue moves on in about this time."""
+
+log = structlog.get_logger(__name__)
+
+
+class InvalidJson(errors.Permanent):
+    """The body is not JSON, so that no field of it can be named."""
+
+    code = "invalid_json"
+
+
+class UnsupportedMediaType(errors.Permanent):
+    """The body says that it is something other than JSON."""
+
+    code = "unsupported_media_type"
+
+
+class BodyTooLarge(errors.Permanent):
+    """The body is longer than any request that could be accepted."""
+
+    code = "body_too_large"
+
+
+# The one table. The nearest class in an error's ancestry decides.
+STATUS: Mapping[type[Exception], int] = {
+    InvalidJson: 400,
+    errors.Unauthorized: 401,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Gone: 410,
+    BodyTooLarge: 413,
+    UnsupportedMediaType: 415,
+    errors.RequestRefused: 422,
+    errors.Transient: 503,
+    errors.KavoxError: 500,
+}
+
+# What the framework itself refuses.
+_FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+# pydantic's names for what is wrong with a value are many and change between versions; ours are few and stay.
+_VALIDATION_CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
+_VALIDATION_DETAILS = {"missing": "is required", "extra_forbidden": "is not a field of this request"}
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the application a problem; unexpected ones are met in `request_context.py`."""
+    app.add_exception_handler(errors.KavoxError, _on_kavox_error)
+    app.add_exception_handler(RedisError, _on_redis_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+def problem_response(error: errors.KavoxError, path: str) -> Response:
+    """The answer to a request for `path` that met this error."""
+    status = next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
+    more: dict[str, Any] = {}
+    if isinstance(error, errors.RequestRefused):
+        more = {**error.extra, **_culprits([{"field": error.field, "code": error.code, "detail": error.detail}])}
+    return _render(path, status, error.code, error.detail, headers=_headers(error, status), **more)
+
+
+def unexpected(path: str) -> Response:
+    """The answer to a request that met a mistake of ours; what it was stands in the log only."""
+    return _render(path, 500, errors.KavoxError.code, "something went wrong here; the log says what")
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route may answer with, for the OpenAPI document."""
+    content = {MEDIA_TYPE: {"schema": _SCHEMA}}
+    named: dict[int | str, str] = {status: HTTPStatus(status).phrase for status in statuses}
+    # Without a default, FastAPI would declare its own form of a 422.
+    return {status: {"description": text, "content": content} for status, text in {**named, "default": "Other"}.items()}
+
+
+async def _on_kavox_error(request: Request, error: Exception) -> Response:
+    return problem_response(cast("errors.KavoxError", error), request.scope["path"])
+
+
+async def _on_redis_error(request: Request, error: Exception) -> Response:
+    log.warning("redis does not answer", error=str(error))
+    return problem_response(unavailable(cast("RedisError", error)), request.scope["path"])
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    culprits = [_culprit(found) for found in cast("RequestValidationError", error).errors()]
+    first = culprits[0]
+    detail = f"{first['field']}: {first['detail']}"
+    return _render(request.scope["path"], 422, first["code"], detail, **_culprits(culprits))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    exception = cast("HTTPException", error)
+    code = _FRAMEWORK_CODES.get(exception.status_code, "invalid_request")
+    detail = f"{request.method} {request.scope['path']} is not served here; /docs lists what is"
+    if code == "invalid_request":
+        detail = exception.detail
+    return _render(request.scope["path"], exception.status_code, code, detail, headers=exception.headers)
+
+
+def _culprit(found: Mapping[str, Any]) -> dict[str, str]:
+    """One error of pydantic; its location starts with the part of the request, which no caller needs to know."""
+    kind = found["type"]
+    return {
+        "field": ".".join(str(part) for part in found["loc"][1:]) or "body",
+        "code": _VALIDATION_CODES.get(kind) or ("wrong_type" if kind.endswith("_type") else "invalid_value"),
+        "detail": _VALIDATION_DETAILS.get(kind) or found["msg"],
+    }
+
+
+def _culprits(culprits: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    return {"field": culprits[0]["field"], "errors": culprits}
+
+
+def _headers(error: errors.KavoxError, status: int) -> dict[str, str]:
+    if isinstance(error, errors.Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, errors.Conflict) and error.retry_after is not None:
+        return {"Retry-After": str(error.retry_after)}
+    return {"Retry-After": str(STORE_RETRY_SECONDS)} if status == 503 else {}
+
+
+def _render(
+    path: str, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
+) -> Response:
+    problem = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "instance": quote(path),
+        **more,
+    }
+    # A problem may quote what a caller sent, and half a surrogate pair cannot be written as UTF-8.
+    body = json.dumps(problem, ensure_ascii=False).encode("utf-8", "replace")
+    return Response(body, status, headers, MEDIA_TYPE)
+
+
+_SCHEMA = {
+    "title": "Problem",
+    "description": "RFC 9457; branch on `code`, whose meaning never changes.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "instance"],
+    "properties": {
+        "type": {"type": "string", "const": "about:blank"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What happened and what to do."},
+        "code": {"type": "string"},
+        "instance": {"type": "string", "description": "The path of the request."},
+        "field": {"type": "string", "description": "The first culprit of a refused request."},
+        "valid": {"type": "array", "items": {"type": "string"}, "description": "What could have been asked for."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "detail"],
+                "properties": {name: {"type": "string"} for name in ("field", "code", "detail")},
+            },
+        },
+    },
+}

@@ -1,0 +1,53 @@
+"""What every request gets: an id that ties its answer to its log lines, and an answer even to a mistake of ours."""
+
+import re
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import unexpected
+
+HEADER = "X-Request-ID"
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+log = structlog.get_logger(__name__)
+
+
+class RequestContext:
+    """Middleware, the outermost: request id, security header, and a 500 problem for unexpected errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception:
+                if started:
+                    raise  # the server breaks the connection off, so that half an answer does not look whole
+                log.exception("unexpected error", method=scope["method"], path=scope["path"])
+                await unexpected(scope["path"])(scope, receive, send_with_headers)
+
+
+def _request_id(scope: Scope) -> str:
+    """The caller's own id when it is fit for a header and a log, else a new one."""
+    given = Headers(scope=scope).get(HEADER, "")
+    return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex

@@ -1,0 +1,175 @@
+"""What requests and responses look like. Times are ISO 8601 in UTC, durations seconds, sizes bytes."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.shared.job import Job, JobStatus
+
+Choice = Annotated[str, Field(min_length=1, max_length=200)]
+"""The name of something that a manifest lists."""
+
+EXAMPLES: dict[str, Any] = {
+    "the text alone": {"value": {"text": "The quick brown fox jumps over the lazy dog."}},
+    "with a provider and a voice": {
+        "value": {"text": "Hello from Kavox.", "provider": "hibari", "voice": "heart", "metadata": {"page": 12}}
+    },
+}
+"""Requests that work when pasted."""
+
+
+class SpeechRequest(BaseModel):
+    """The body of POST /synthesize. What is left out is chosen by the provider's manifest."""
+
+    # Strict: "5" is no number and 1 is no truth, so that a mistake is heard of and not spoken.
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    text: str = Field(description="What to speak.")
+    provider: Choice | None = Field(None, description="One of GET /providers.")
+    model: Choice | None = None
+    voice: Choice | None = Field(None, description="One of GET /voices.")
+    language: Choice | None = None
+    format: Choice = Field("wav", description="Only wav so far.")
+    gpu: bool | None = Field(None, description="false: not on Kaggle but on a worker's own machine.")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(None, description="The same seed, the same speech.")
+    priority: Literal["low", "normal", "high"] = "normal"
+    options: dict[str, Any] = Field({}, description="Settings of the engine, as GET /providers lists them.")
+    metadata: dict[str, Any] = Field({}, description="Yours: kept with the job and given back, up to 16 KiB.")
+
+
+class Query(BaseModel):
+    """The parameters of a listing; a misspelt one is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class JobQuery(Query):
+    """The parameters of GET /jobs."""
+
+    status: JobStatus | None = None
+    cursor: str | None = Field(None, description="next_cursor of the page before.")
+    limit: int = Field(20, ge=1, le=100)
+
+
+class Waiting(BaseModel):
+    """Why a job waits, and until when if that is known."""
+
+    code: str
+    detail: str
+    retry_at: datetime | None = None
+
+
+class JobError(BaseModel):
+    """Why a job failed; `retryable` says whether the same request may succeed later."""
+
+    code: str
+    detail: str
+    retryable: bool
+
+
+class AudioView(BaseModel):
+    """The finished audio and what was checked about it."""
+
+    url: str
+    format: str
+    duration_seconds: float
+    sample_rate: int
+    bytes: int
+    sha256: str
+    checks: dict[str, Any]
+
+
+class RunView(BaseModel):
+    """The notebook run that carried the job; `host` tells Kaggle's audio from the emulator's and this machine's."""
+
+    id: str
+    host: str
+    kernel: str | None = None
+    version: int | None = None
+    url: str | None = None
+    engine: str | None = None
+    notebook_sha256: str | None = None
+
+
+class Urls(BaseModel):
+    """Where a job and its audio are."""
+
+    self: str
+    audio: str
+
+
+class JobView(BaseModel):
+    """A job and how far it has come."""
+
+    id: str
+    status: JobStatus
+    phase: str
+    provider: str
+    model: str
+    voice: str
+    language: str
+    format: str
+    gpu: bool
+    seed: int | None
+    options: dict[str, Any]
+    priority: str
+    characters: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    progress: float
+    position: int | None = Field(description="How many jobs of its lane come before it, while it waits.")
+    eta_seconds: float | None
+    warnings: Sequence[str]
+    waiting: Waiting | None
+    error: JobError | None
+    audio: AudioView | None
+    cached: bool
+    run: RunView | None
+    gpu_seconds: float | None = Field(description="GPU time that the job took; 0 for one without a GPU.")
+    metadata: dict[str, Any]
+    urls: Urls
+
+    @classmethod
+    def of(cls, job: Job, position: int | None) -> "JobView":
+        """The job as its caller sees it; the text itself is not repeated."""
+        speech = job.speech
+        urls = Urls(self=job_path(job.id), audio=f"{job_path(job.id)}/audio")
+        return cls(
+            **{name: getattr(speech, name) for name in _FROM_SPEECH},
+            **{name: getattr(job, name) for name in _FROM_JOB},
+            characters=len(speech.text),
+            created_at=_time(job.created_at),
+            started_at=None if job.started_at is None else _time(job.started_at),
+            finished_at=None if job.finished_at is None else _time(job.finished_at),
+            position=position,
+            eta_seconds=None,
+            audio=None if job.audio is None else AudioView(url=urls.audio, **job.audio),
+            cached=False,
+            gpu_seconds=None if speech.gpu else 0,
+            urls=urls,
+        )
+
+
+_FROM_SPEECH = (
+    "provider", "model", "voice", "language", "format", "gpu", "seed", "options", "priority", "warnings", "metadata",
+)  # fmt: skip
+_FROM_JOB = ("id", "status", "phase", "progress", "waiting", "error", "run")
+
+
+class JobPage(BaseModel):
+    """Some jobs, the newest first; `next_cursor` is null on the last page."""
+
+    jobs: Sequence[JobView]
+    next_cursor: str | None
+
+
+def job_path(job_id: str) -> str:
+    """Where a job is."""
+    return f"/jobs/{job_id}"
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,93 @@
+"""The API process: `uvicorn --factory app.main:create_app`.
+
+Settings, manifests and the audio store are looked at before anything is served, because whoever starts the process can
+mend them; Redis is not, because it may come back by itself. Until then /readyz says so and POST answers 503.
+"""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+
+from app.api import jobs, operations, problems, synthesis, voices
+from app.api.admission import Admission
+from app.api.body_limit import BodyLimit, body_limit
+from app.api.dependencies import Resources
+from app.api.request_context import RequestContext
+from app.shared.audio_store import AudioStore
+from app.shared.errors import ConfigurationError
+from app.shared.job_queue import JobQueue
+from app.shared.job_store import JobStore
+from app.shared.logs import set_up_logs
+from app.shared.provider import load_providers
+from app.shared.redis_client import connect_async, connect_for_queue
+from app.shared.settings import Settings, load_settings
+
+DESCRIPTION = "Kavox speaks text on Kaggle's free GPUs. POST a text, follow its job, fetch its audio."
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service. Exits with EX_CONFIG and one line on stderr when it cannot be set up as it is configured."""
+    try:
+        return _build(settings or load_settings())
+    except ConfigurationError as error:
+        sys.stderr.write(f"kavox: {error.detail}\n")
+        raise SystemExit(os.EX_CONFIG) from None
+
+
+def _build(settings: Settings) -> FastAPI:
+    redis_url = _check_servers_are_named(settings)
+    providers = load_providers(settings.notebooks_dir)
+    audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        set_up_logs(settings.log_level)
+        redis, queue_redis = connect_async(redis_url), connect_for_queue(redis_url)
+        app.state.resources = Resources(
+            settings=settings,
+            callers=settings.callers,
+            admission=Admission.of(settings, providers),
+            audio=audio,
+            redis=redis,
+            jobs=JobStore(redis, max_waiting_jobs=settings.max_waiting_jobs),
+            queue=JobQueue(queue_redis),
+        )
+        try:
+            yield
+        finally:
+            await redis.aclose()
+            await run_in_threadpool(queue_redis.close)
+
+    app = FastAPI(
+        title="Kavox",
+        version=version("kavox"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        middleware=[Middleware(RequestContext), Middleware(BodyLimit, limit=body_limit(settings.max_text_chars))],
+    )
+    problems.install(app)
+    for part in (synthesis, jobs, voices, operations):
+        app.include_router(part.router)
+    return app
+
+
+def _check_servers_are_named(settings: Settings) -> str:
+    """The address of Redis. Raises ConfigurationError where `kavox serve` would start a stand-in by itself.
+
+    A process that is started on its own never does that, so that production does not fall back in silence.
+    """
+    if settings.redis_url is None:
+        raise ConfigurationError("KAVOX_REDIS_URL is not set; name a Redis, or let `kavox serve` start one")
+    if settings.kaggle_mode is None:
+        raise ConfigurationError(
+            "no Kaggle credentials are found and KAVOX_KAGGLE_API_URL names no emulator; set KAGGLE_API_TOKEN or "
+            "KAGGLE_USERNAME and KAGGLE_KEY, or let `kavox serve` start an emulator"
+        )
+    return settings.redis_url
