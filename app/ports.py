@@ -1,0 +1,28 @@
+"""Which TCP ports are free."""
+
+import errno
+import socket
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port(host: str) -> int:
+    """A port of `host` that nothing listens on. Raises OSError when the host is not this machine."""
+    with _listen(host, 0) as probe:
+        return int(probe.getsockname()[1])
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now. Raises OSError when the host is not this machine."""
+    try:
+        _listen(host, port).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise
+    return True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)

@@ -1,0 +1,37 @@
+"""The wav file that a command leaves behind, and the line that says what it is."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from app.shared.errors import RequestRefused
+
+
+def check_output(output: Path) -> None:
+    """Raises RequestRefused when no file can be written there, before any time is spent on one."""
+    if output.is_dir():
+        raise RequestRefused("output", f"--output {output} is a directory; name a file")
+    if not os.access(output.parent, os.W_OK | os.X_OK):
+        raise RequestRefused("output", f"--output {output}: nothing can be written in {output.parent.absolute()}")
+
+
+def write_atomically(output: Path, content: bytes) -> None:
+    """Puts `content` in place of `output` in one step. Raises OSError."""
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def in_words(job: Mapping[str, Any], output: Path) -> str:
+    """What a finished job's file is and who spoke it."""
+    spoken = job["audio"]["duration_seconds"]
+    host, provider = job["run"]["host"], job["provider"]
+    where = {
+        "emulator": f"emulator: spoken by {provider} on this machine's CPU",
+        "local": f"local: spoken by {provider} on the worker's machine",
+    }.get(host, f"{host}: {job['run']['url']}")
+    return f"{output}: {spoken:.1f} s of speech, {provider} with voice {job['voice']}, {where}"
