@@ -1,0 +1,128 @@
+"""What Kaggle, the disk and the notebooks do wrong, and what becomes of the jobs."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.conftest import StartService
+from tests.service import Service, wait_for
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+
+def notebooks_with(tmp_path: Path, code: str) -> Path:
+    """A copy of the notebooks in which hibari's runs end with this code."""
+    folder = tmp_path / "notebooks"
+    shutil.copytree(NOTEBOOKS, folder)
+    notebook = nbformat.read(folder / "hibari.ipynb", as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(code, id="added"))
+    nbformat.write(notebook, folder / "hibari.ipynb")
+    return folder
+
+
+def test_a_push_whose_answer_is_lost_is_not_made_again(service: Service) -> None:
+    """The worker looks for the kernel, finds it, and goes on."""
+    before = service.kaggle_stats()["pushes_accepted"]
+    service.inject_fault(call="SaveKernel", kind="lost_response", times=1)
+    done = service.finished(service.submit("The answer to this push is lost.")["id"])
+    assert done["status"] == "succeeded", done["error"]
+    assert service.kaggle_stats()["pushes_accepted"] - before == 1
+
+
+def test_a_push_that_never_arrived_is_made_again(service: Service) -> None:
+    """Once it is certain that no kernel is there, the worker pushes again."""
+    before = service.kaggle_stats()["pushes_accepted"]
+    service.inject_fault(call="SaveKernel", kind="http_503_html", times=1)
+    done = service.finished(service.submit("The first push of this one came to nothing.")["id"])
+    assert done["status"] == "succeeded", done["error"]
+    assert service.kaggle_stats()["pushes_accepted"] - before == 1
+
+
+def test_a_job_waits_while_all_sessions_are_taken(service: Service) -> None:
+    """A refused push is waiting, not failure, and the job says what it waits for."""
+    service.inject_fault(call="SaveKernel", kind="refuse_gpu_sessions", times=2)
+    job = service.submit("There is no session for me yet.")
+    waiting = service.in_phase(job["id"], "waiting_for_session")
+    assert waiting["status"] == "queued"
+    assert waiting["waiting"]["code"] == "waiting_for_session"
+    assert "Maximum batch GPU session count" in waiting["waiting"]["detail"]
+    assert service.finished(job["id"])["status"] == "succeeded"
+
+
+def test_an_unreliable_kaggle_costs_time_and_nothing_else(service: Service) -> None:
+    """With a fifth of all calls answered by an HTML error page the job succeeds, on one accepted push."""
+    before = service.kaggle_stats()["pushes_accepted"]
+    service.inject_fault(call="GetKernelSessionStatus", kind="http_503_html", probability=0.3)
+    service.inject_fault(call="ListKernelSessionOutput", kind="http_503_html", times=1)
+    service.inject_fault(call="GetKernelSessionLogsStream", kind="http_503_html", probability=0.5)
+    try:
+        done = service.finished(service.submit("Kaggle has a bad day.")["id"])
+    finally:
+        service.clear_faults()
+    assert done["status"] == "succeeded", done["error"]
+    assert service.kaggle_stats()["pushes_accepted"] - before == 1
+
+
+def test_a_notebook_that_fails_fails_its_job_with_the_cause(start_service: StartService, tmp_path: Path) -> None:
+    """Without a result.json there is no success, and the error holds what the log says."""
+    folder = notebooks_with(tmp_path, "import os\nos.remove('result.json')\nraise RuntimeError('the engine fell over')")
+    service = start_service(KAVOX_NOTEBOOKS_DIR=folder)
+    done = service.finished(service.submit("This will not be spoken.")["id"])
+    assert done["status"] == "failed"
+    assert done["error"]["code"] == "notebook_failed"
+    assert "the engine fell over" in done["error"]["detail"]
+    assert service.http.get(f"/jobs/{done['id']}/audio").status_code == 409
+
+
+def test_only_what_the_result_names_is_fetched(start_service: StartService, tmp_path: Path) -> None:
+    """Of 600 more output files, listed over two pages and wavs among them, not one is downloaded."""
+    code = "import pathlib\nfor i in range(600):\n    pathlib.Path(f'extra-{i:03}.wav').write_bytes(b'RIFF')"
+    service = start_service(KAVOX_NOTEBOOKS_DIR=notebooks_with(tmp_path, code))
+    jobs = [service.submit(text) for text in ("The first of two.", "The second of two.")]
+    for job in jobs:
+        done = service.finished(job["id"])
+        assert done["status"] == "succeeded", done["error"]
+    stats = service.kaggle_stats()
+    assert stats["pushes_accepted"] == 1
+    assert stats["downloads"] == {"result.json": 1, **{f"{job['id']}.wav": 1 for job in jobs}}
+
+
+def test_a_tampered_wav_is_rejected_and_its_neighbour_published(start_service: StartService, tmp_path: Path) -> None:
+    """Audio that is not what result.json says never reaches a job; one bad item fails alone."""
+    code = (
+        "import pathlib\nfirst = sorted(pathlib.Path('.').glob('*.wav'))[0]\nfirst.write_bytes(first.read_bytes()[:-2])"
+    )
+    service = start_service(KAVOX_NOTEBOOKS_DIR=notebooks_with(tmp_path, code))
+    jobs = [service.submit(text) for text in ("The first of two.", "The second of two.")]
+    bad, good = (service.finished(job["id"]) for job in sorted(jobs, key=lambda job: str(job["id"])))
+    assert bad["status"] == "failed"
+    assert bad["error"]["code"] == "audio_rejected"
+    assert good["status"] == "succeeded", good["error"]
+
+
+def test_a_run_waits_for_a_full_disk_to_be_cleared(start_service: StartService) -> None:
+    """Audio that cannot be stored is stored later: the job waits, says why, and then succeeds."""
+    service = start_service()
+    audio = service.data_dir / "audio"
+    audio.rmdir()
+    audio.write_text("in the way")
+    job = service.submit("There is no room for this yet.")
+    waiting = wait_for("the job to wait", lambda: service.job(job["id"])["waiting"])
+    assert waiting["code"] == "storage_full"
+    audio.unlink()
+    audio.mkdir()
+    done = service.finished(job["id"])
+    assert done["status"] == "succeeded", done["error"]
+    assert service.kaggle_stats()["pushes_accepted"] == 1
+
+
+@pytest.mark.timeout(180)
+def test_a_kernel_that_finds_no_machine_is_deleted_and_its_jobs_wait_on(start_service: StartService) -> None:
+    """After the deployment time-out the jobs are back in their lane, for another run."""
+    service = start_service(KAVOX_EMULATOR_QUEUE_SECONDS=600, KAVOX_DEPLOYMENT_TIMEOUT_MINUTES=0.02)
+    job = service.submit("No machine is free.")
+    wait_for("a second run", lambda: service.kaggle_stats()["pushes_accepted"] >= 2)
+    assert service.job(job["id"])["status"] in {"queued", "running"}
+    assert service.kaggle_stats()["calls"]["DeleteKernel"] >= 1
