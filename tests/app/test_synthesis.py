@@ -5,9 +5,12 @@ from datetime import datetime
 
 import httpx
 from redis import Redis
+from rq import Queue
 
 from app.shared import keys
-from app.shared.job_queue import QUEUE
+from app.shared.job_queue import QUEUE, RUN_LANE
+from app.shared.redis_client import connect_for_queue
+from tests.app.conftest import Place
 
 REQUEST = {
     "text": "Hello, world.",
@@ -73,13 +76,14 @@ def test_everything_asked_for_is_kept(api: httpx.Client) -> None:
     assert api.get(job["urls"]["self"]).json() == job
 
 
-def test_an_accepted_job_is_in_its_lane(api: httpx.Client, redis: Redis) -> None:
+def test_an_accepted_job_is_in_its_lane(api: httpx.Client, redis: Redis, place: Place) -> None:
     """When the 202 arrives, record, lane and one wake-up for both jobs are in Redis."""
     first = api.post("/synthesize", json={"text": "One."}).json()["id"]
     second = api.post("/synthesize", json={"text": "Two."}).json()["id"]
     assert redis.zrange(f"{keys.LANE}hibari:small:emulator", 0, -1) == [first, second]
     assert redis.hget(keys.JOB + first, "status") == "queued"
-    assert redis.lrange(f"rq:queue:{QUEUE}", 0, -1) == ["run_lane-hibari-small-emulator"]
+    (wake_up,) = Queue(QUEUE, connection=connect_for_queue(place.redis_url)).jobs
+    assert (wake_up.func_name, wake_up.args) == (RUN_LANE, ("hibari:small:emulator",))
 
 
 def test_a_wake_up_that_fails_loses_no_job(api: httpx.Client, redis: Redis) -> None:
