@@ -6,8 +6,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from app.ports import LOOPBACK, free_port
 from tests.conftest import StartService
 from tests.service import Service, wait_for
+from tests.workers.emulator.driver import Emulator
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -116,6 +118,35 @@ def test_a_run_waits_for_a_full_disk_to_be_cleared(start_service: StartService) 
     done = service.finished(job["id"])
     assert done["status"] == "succeeded", done["error"]
     assert service.kaggle_stats()["pushes_accepted"] == 1
+
+
+def test_jobs_wait_for_a_kaggle_that_cannot_be_reached(start_service: StartService) -> None:
+    """Nobody listens at first: the job waits, says why, and is spoken once Kaggle is back."""
+    port = free_port(LOOPBACK)
+    service = start_service(KAVOX_KAGGLE_API_URL=f"http://{LOOPBACK}:{port}")
+    job = service.submit("Is anybody there?")
+    waiting = wait_for("the job to wait", lambda: service.job(job["id"])["waiting"])
+    assert waiting["code"] == "kaggle_unreachable"
+    emulator = Emulator(service.data_dir / "kaggle", {"username": "emulator", "key": "emulator"}, port).start()
+    try:
+        done = service.finished(job["id"])
+        assert done["status"] == "succeeded", done["error"]
+        assert service.kaggle_stats()["pushes_accepted"] == 1
+    finally:
+        emulator.stop()
+
+
+def test_jobs_wait_for_credentials_that_kaggle_accepts(start_service: StartService, tmp_path: Path) -> None:
+    """A wrong key loses no job: it waits and says what to mend."""
+    emulator = Emulator(tmp_path / "kaggle", {"username": "somebody", "key": "else"}).start()
+    try:
+        service = start_service(KAVOX_KAGGLE_API_URL=emulator.url)
+        job = service.submit("Who are you?")
+        waiting = wait_for("the job to wait", lambda: service.job(job["id"])["waiting"])
+        assert waiting["code"] == "credentials_rejected"
+        assert service.job(job["id"])["status"] == "queued"
+    finally:
+        emulator.stop()
 
 
 @pytest.mark.timeout(180)

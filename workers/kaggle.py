@@ -153,7 +153,7 @@ class KaggleHost:
             slug=slug,
             version=found.current_version_number or 1,
             ref=f"{self._owner()}/{slug}",
-            url=f"https://www.kaggle.com/code/{self._owner()}/{slug}",
+            url=self._page(slug),
             private=found.is_private,
         )
 
@@ -222,9 +222,7 @@ class KaggleHost:
             self.delete(filed)
             reason = f"without its inputs {', '.join(invalid)}" if invalid else f"as {filed} instead of {push.slug}"
             raise PushRefused(f"Kaggle took the kernel {reason}; it was deleted")
-        return Kernel(
-            slug=push.slug, version=response.version_number, ref=f"{self._owner()}/{push.slug}", url=response.url
-        )
+        return Kernel(push.slug, response.version_number, f"{self._owner()}/{push.slug}", self._page(push.slug))
 
     def _listed(self, slug: str) -> Any:
         request = ApiListKernelsRequest()
@@ -262,6 +260,10 @@ class KaggleHost:
             if status_code(error) in {403, 404}:
                 raise KernelNotFound(f"Kaggle has no outputs of {kernel.ref}: {message(error)}") from None
             raise read_error(error) from None
+
+    def _page(self, slug: str) -> str:
+        """Where a person can look at the kernel; a stand-in has no such page."""
+        return "" if self._url else f"https://www.kaggle.com/code/{self._owner()}/{slug}"
 
     def _owner(self) -> str:
         if self._known_owner is None:

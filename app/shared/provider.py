@@ -109,8 +109,8 @@ class Limits(_Part):
 class Provider(_Part):
     """One notebook and what it can do.
 
-    `gpu`: it needs one, and `machine_shape` is Kaggle's name for which; `packages`: what a local host must be able to
-    import.
+    `gpu`: it needs one, and `machine_shape` is Kaggle's name for which (NvidiaTeslaT4); `packages`: what a local host
+    must be able to import.
     """
 
     name: Name
@@ -118,7 +118,7 @@ class Provider(_Part):
     description: str
     license: str
     gpu: bool
-    machine_shape: str = "NvidiaTeslaT4"
+    machine_shape: str | None = None
     hosts: Sequence[Literal["kaggle", "local"]] = Field(min_length=1)
     seed: bool
     packages: Sequence[str]
@@ -132,7 +132,9 @@ class Provider(_Part):
     limits: Limits
 
     @model_validator(mode="after")
-    def _defaults_exist(self) -> "Provider":
+    def _is_consistent(self) -> "Provider":
+        if self.gpu != (self.machine_shape is not None):
+            raise ValueError("machine_shape names the GPU, so it goes with gpu = true and only with it")
         if self.default_model not in {model.id for model in self.models}:
             raise ValueError(f"default_model '{self.default_model}' is not among the models")
         if self.default_voice not in {voice.id for voice in self.voices}:

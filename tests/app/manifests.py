@@ -84,7 +84,7 @@ def _write(directory: Path, name: str, *, gpu: bool, hosts: list[str], seed: boo
     text = _MANIFEST.format(
         name=name,
         title=name.title(),
-        gpu=str(gpu).lower(),
+        gpu='true\nmachine_shape = "NvidiaTeslaT4"' if gpu else "false",
         hosts=", ".join(f'"{host}"' for host in hosts),
         seed=str(seed).lower(),
         most=most,
