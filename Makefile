@@ -4,6 +4,8 @@ BIN := .venv/bin
 TEXT ?= The quick brown fox jumps over the lazy dog.
 # The text goes through the environment, so that no quote in it reaches the shell.
 export TEXT
+# uv trusts only the certificates that it brings, unless it is told to trust the machine's, as pip does.
+export UV_SYSTEM_CERTS := true
 
 .PHONY: demo serve test check format lock clean
 
