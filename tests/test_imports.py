@@ -74,12 +74,12 @@ def test_only_the_application_imports_the_http_face() -> None:
 
 
 def test_only_settings_reads_the_environment() -> None:
-    """Settings come in through one door; Kaggle's adapter resolves the account, and processes pass theirs on."""
+    """Settings come in through one door; Kaggle's credentials through another, and processes pass theirs on."""
     outside = [module for module in MODULES if not below(module, "workers.emulator")]
     readers = {module for module in outside if "os.environ" in _source(module)}
     # The last three only pass it on to the processes that they start.
     passing_on = {"app.programs", "workers.local", "workers.local_runner"}
-    assert readers == {"app.shared.settings", "workers.kaggle"} | passing_on
+    assert readers == {"app.shared.settings", "app.shared.kaggle_credentials"} | passing_on
 
 
 def _source(module: str) -> str:

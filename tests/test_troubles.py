@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import httpx
 import nbformat
 import pytest
 
@@ -22,6 +23,25 @@ def notebooks_with(tmp_path: Path, code: str) -> Path:
     notebook.cells.append(nbformat.v4.new_code_cell(code, id="added"))
     nbformat.write(notebook, folder / "hibari.ipynb")
     return folder
+
+
+def running_kernel(service: Service) -> str | None:
+    running = [kernel["slug"] for kernel in service.kaggle_stats()["kernels"] if kernel["status"] == "RUNNING"]
+    return running[0] if running else None
+
+
+def status_polls(service: Service) -> int:
+    polls: int = service.kaggle_stats()["calls"].get("GetKernelSessionStatus", 0)
+    return polls
+
+
+def delete_kernel(service: Service, slug: str) -> None:
+    """As a person does it on Kaggle's site."""
+    httpx.post(
+        f"{service.emulator()}/v1/kernels.KernelsApiService/DeleteKernel",
+        json={"userName": "emulator", "kernelSlug": slug},
+        auth=("emulator", "emulator"),
+    ).raise_for_status()
 
 
 def test_a_push_whose_answer_is_lost_is_not_made_again(service: Service) -> None:
@@ -147,6 +167,30 @@ def test_jobs_wait_for_credentials_that_kaggle_accepts(start_service: StartServi
         assert service.job(job["id"])["status"] == "queued"
     finally:
         emulator.stop()
+
+
+def test_a_kernel_that_cannot_be_deleted_yet_is_deleted_later(service: Service) -> None:
+    """The job is not kept waiting for the clean-up, and the kernel does not stay."""
+    service.inject_fault(call="DeleteKernel", kind="http_503_html", times=1)
+    done = service.finished(service.submit("Somebody else will clean up.")["id"])
+    assert done["status"] == "succeeded", done["error"]
+    slug = done["run"]["kernel"].partition("/")[2]
+    wait_for("the sweep", lambda: slug not in {kernel["slug"] for kernel in service.kaggle_stats()["kernels"]})
+
+
+@pytest.mark.timeout(180)
+def test_a_job_whose_kernel_is_deleted_by_hand_is_run_once_more(start_service: StartService) -> None:
+    """The first time somebody deletes the running kernel another run is made, the second time the job fails."""
+    service = start_service(KAVOX_EMULATOR_BOOT_SECONDS=600)
+    job = service.submit("Who deletes my kernel?")
+    for _ in range(2):
+        slug = wait_for("a running kernel", lambda: running_kernel(service), seconds=90)
+        polls = status_polls(service)
+        wait_for("the worker to have seen it run", lambda: status_polls(service) > polls + 1)  # noqa: B023  # called at once
+        delete_kernel(service, slug)
+    done = service.finished(job["id"])
+    assert done["error"]["code"] == "kernel_not_found"
+    assert service.kaggle_stats()["pushes_accepted"] == 2
 
 
 @pytest.mark.timeout(180)

@@ -5,16 +5,14 @@ prefers a token that it finds lying about over the account it is given, and know
 three are settled here; what its errors mean stands in `kaggle_errors.py`.
 """
 
-import os
 import threading
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
-from kagglesdk.kaggle_env import KaggleEnv, get_access_token_from_env
-from kagglesdk.kaggle_http_client import KaggleHttpClient, _get_apikey_creds
+from kagglesdk.kaggle_env import KaggleEnv
+from kagglesdk.kaggle_http_client import KaggleHttpClient
 from kagglesdk.kernels.services.kernels_api_service import KernelsApiClient
 from kagglesdk.kernels.types.kernels_api_service import (
     ApiDeleteKernelRequest,
@@ -32,12 +30,13 @@ from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 from requests.adapters import HTTPAdapter
 
 from app.shared.errors import (
-    ConfigurationError,
     CredentialsRejected,
     HostUnreachable,
-    KernelNotFound,
+    KavoxError,
     PushRefused,
+    PushUncertain,
 )
+from app.shared.kaggle_credentials import KaggleCredentials
 from workers import downloads
 from workers.kaggle_errors import UNREADABLE, message, push_error, read_error, refusal, status_code
 from workers.kernel import Kernel, KernelState, KernelStatus, LogRecord, Push
@@ -55,30 +54,6 @@ _STATES = {
     KernelWorkerStatus.CANCEL_ACKNOWLEDGED: KernelState.CANCELED,
 }
 _PAGE_SIZE = 500
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """An API token, or the older pair of user name and key."""
-
-    token: str | None = None
-    username: str | None = None
-    key: str | None = None
-
-
-def find_credentials() -> Credentials:
-    """What Kaggle's own client would use, in its order. Raises ConfigurationError when there is nothing."""
-    token, _ = get_access_token_from_env()
-    if token:
-        return Credentials(token=token)
-    pair = (os.environ.get("KAGGLE_USERNAME"), os.environ.get("KAGGLE_KEY"))
-    username, key = pair if all(pair) else _get_apikey_creds() or (None, None)
-    if not username or not key:
-        raise ConfigurationError(
-            "no Kaggle credentials: put an API token into KAGGLE_API_TOKEN or ~/.kaggle/access_token "
-            "(Kaggle > Settings > API), or set KAVOX_KAGGLE_API_URL to an emulator"
-        )
-    return Credentials(username=username, key=key)
 
 
 class _TimeoutAdapter(HTTPAdapter):
@@ -101,7 +76,7 @@ class KaggleHost:
         self,
         *,
         name: str,
-        credentials: Credentials,
+        credentials: KaggleCredentials,
         owner: str | None,
         metadata: KernelMetadata,
         timeout_seconds: float,
@@ -146,23 +121,21 @@ class KaggleHost:
             # Kaggle denies a kernel that is new, of somebody else or not there with the same 403.
             if status_code(error) not in {403, 404}:
                 raise read_error(error) from None
-            found = self._listed(slug)
-        if found is None:
-            return None
-        return Kernel(
-            slug=slug,
-            version=found.current_version_number or 1,
-            ref=f"{self._owner()}/{slug}",
-            url=self._page(slug),
-            private=found.is_private,
-        )
+            found = None
+        if found is not None and found.ref:
+            # The property would turn an answer without this field into "public".
+            return self._kernel(slug, found.current_version_number, private=found._is_private)
+        listed = self._listed(slug)
+        return self._kernel(slug, listed.current_version_number) if listed is not None else None
 
     def status(self, kernel: Kernel) -> KernelStatus:
         request = ApiGetKernelSessionStatusRequest()
-        request.user_name, request.kernel_slug = self._owner(), kernel.slug
-        request.version_label = _label(kernel)
+        request.kernel_slug, request.version_label = kernel.slug, _label(kernel)
         try:
+            request.user_name = self._owner()
             response = self._kernels.get_kernel_session_status(request)
+        except KavoxError as error:
+            return KernelStatus(KernelState.UNREADABLE, error.detail)
         except UNREADABLE as error:
             return KernelStatus(KernelState.UNREADABLE, message(error))
         return KernelStatus(_STATES.get(response.status, KernelState.UNREADABLE), response.failure_message or "")
@@ -203,15 +176,18 @@ class KaggleHost:
         try:
             response = self._kernels.delete_kernel(request)
         except UNREADABLE as error:
-            if status_code(error) in {403, 404}:
+            # 403 is the answer for a kernel that is not there, and also where deleting is denied.
+            if status_code(error) == 404 or (status_code(error) == 403 and self.find(slug) is None):
                 return
             raise read_error(error) from None
         if response.error_message:
             raise HostUnreachable(f"Kaggle did not delete {slug}: {response.error_message}")
 
     def _accepted(self, response: ApiSaveKernelResponse, push: Push) -> Kernel:
-        if response.error or not response.version_number or not response.ref:
-            raise refusal(response.error or "Kaggle took no version and gave no reason")
+        if response.error:
+            raise refusal(response.error)
+        if not response.version_number or not response.ref:
+            raise PushUncertain("Kaggle took no version of the notebook, and gave no reason")
         filed = response.ref.rpartition("/")[2]
         invalid = [
             *(response.invalid_dataset_sources or []),
@@ -219,10 +195,22 @@ class KaggleHost:
             *(response.invalid_model_sources or []),
         ]
         if filed != push.slug or invalid:
-            self.delete(filed)
             reason = f"without its inputs {', '.join(invalid)}" if invalid else f"as {filed} instead of {push.slug}"
-            raise PushRefused(f"Kaggle took the kernel {reason}; it was deleted")
-        return Kernel(push.slug, response.version_number, f"{self._owner()}/{push.slug}", self._page(push.slug))
+            raise PushRefused(f"Kaggle took the kernel {reason}; {self._undone(filed)}")
+        return self._kernel(push.slug, response.version_number)
+
+    def _undone(self, slug: str) -> str:
+        """Deletes a kernel that must not go on, and says whether that could be done."""
+        try:
+            self.delete(slug)
+        except KavoxError as error:
+            return f"it could not be deleted and may still run, delete {slug} by hand: {error.detail}"
+        return "it was deleted"
+
+    def _kernel(self, slug: str, version: int | None, *, private: bool | None = None) -> Kernel:
+        # A stand-in has no page to look at.
+        page = "" if self._url else f"https://www.kaggle.com/code/{self._owner()}/{slug}"
+        return Kernel(slug=slug, version=version or 1, ref=f"{self._owner()}/{slug}", url=page, private=private)
 
     def _listed(self, slug: str) -> Any:
         request = ApiListKernelsRequest()
@@ -237,7 +225,9 @@ class KaggleHost:
     def _links(self, kernel: Kernel, names: set[str]) -> Iterator[tuple[str, str]]:
         """Addresses of the named outputs, from as many listing pages as it takes to find them."""
         missing, page_token = set(names), ""
-        while missing:
+        seen: set[str] = set()
+        while missing and page_token not in seen:
+            seen.add(page_token)
             page = self._outputs(kernel, page_token)
             for file in page.files or []:
                 if file.file_name in missing:
@@ -257,13 +247,7 @@ class KaggleHost:
         try:
             return self._kernels.list_kernel_session_output(request)
         except UNREADABLE as error:
-            if status_code(error) in {403, 404}:
-                raise KernelNotFound(f"Kaggle has no outputs of {kernel.ref}: {message(error)}") from None
             raise read_error(error) from None
-
-    def _page(self, slug: str) -> str:
-        """Where a person can look at the kernel; a stand-in has no such page."""
-        return "" if self._url else f"https://www.kaggle.com/code/{self._owner()}/{slug}"
 
     def _owner(self) -> str:
         if self._known_owner is None:
@@ -272,6 +256,8 @@ class KaggleHost:
             try:
                 answer = OAuthClient(self._http).introspect_token(request)
             except UNREADABLE as error:
+                if status_code(error) in {400, 403, 404}:
+                    raise CredentialsRejected(f"Kaggle does not know the API token: {message(error)}") from None
                 raise read_error(error) from None
             if not answer.active or not answer.username:
                 raise CredentialsRejected("Kaggle does not accept the API token; make a new one under Settings > API")

@@ -19,13 +19,16 @@ from app.shared.errors import (
 UNREADABLE = (requests.RequestException, KeyError, ValueError, TypeError, IndexError)
 
 
-def refusal(text: str) -> SessionsTaken | QuotaExhausted | PushRefused:
+def refusal(text: str) -> SessionsTaken | QuotaExhausted | PushUncertain | PushRefused:
     """What a push answered with HTTP 200 and an `error` means."""
     lower = text.lower()
-    if "session count" in lower or "batch cpu sessions" in lower:
+    if any(words in lower for words in ("session count", "batch cpu sessions", "toomanyassignments")):
         return SessionsTaken(f"Kaggle: {text}")
     if "quota" in lower:
         return QuotaExhausted(f"Kaggle: {text}")
+    if "already in use" in lower:
+        # Also the answer to the second of two equal pushes, so the kernel may be there.
+        return PushUncertain(f"Kaggle: {text}")
     return PushRefused(f"Kaggle: {text}")
 
 
@@ -34,10 +37,12 @@ def push_error(error: Exception) -> Exception:
     code = status_code(error)
     if code in {401, 403}:
         return CredentialsRejected(f"Kaggle refuses the account's push ({code}): {message(error)}")
-    if code == 429:
+    if code == 412:
+        return SessionsTaken(f"Kaggle: {message(error)}")
+    if code in {425, 429}:
         return HostUnreachable(f"Kaggle limits the rate of calls: {message(error)}")
-    # 409 is also the answer to the second of two equal pushes, so the kernel may be there.
-    if code is not None and 400 <= code < 500 and code != 409:
+    # 408 may come after the push was taken in; 409 is also the answer to the second of two equal pushes.
+    if code is not None and 400 <= code < 500 and code not in {408, 409}:
         return PushRefused(f"Kaggle refuses the push ({code}): {message(error)}")
     if isinstance(error, requests.ConnectTimeout) or _never_connected(error):
         return HostUnreachable(f"Kaggle cannot be reached: {message(error)}")

@@ -63,7 +63,7 @@ def progress_in(record: LogRecord) -> Iterator[Progress]:
             yield Progress(
                 int(values["seq"]), str(values["phase"]), int(values.get("done", 0)), int(values.get("of", 0))
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             continue
 
 

@@ -45,7 +45,8 @@ class LocalHost:
         """Starts the notebook, at most once for a slug, however often and from wherever it is pushed."""
         folder = self._folder(push.slug)
         with _unreachable(f"cannot start the notebook {push.slug}"):
-            folder.path.mkdir(parents=True, exist_ok=True)
+            # Texts and speech are nobody else's.
+            folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(folder.path, os.O_RDONLY):
                 if not folder.was_started():
                     folder.work.mkdir(exist_ok=True)
@@ -135,8 +136,7 @@ class LocalHost:
         return KernelFolder(self._directory / slug)
 
     def _kernel(self, slug: str) -> Kernel:
-        url = (self._directory / slug).as_uri()
-        return Kernel(slug=slug, version=1, ref=f"{self.name}/{slug}", url=url, private=True)
+        return Kernel(slug=slug, version=1, ref=f"{self.name}/{slug}", url="", private=True)
 
 
 @contextmanager

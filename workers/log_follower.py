@@ -7,16 +7,21 @@ import threading
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from app.shared.errors import KavoxError
 from app.shared.job import Phase
 from workers.kernel import Kernel, KernelHost
 from workers.kernel_log import Progress, progress_in
 
-_RECONNECT_SECONDS = 1.0
+_SHORTEST_RECONNECT_SECONDS = 0.1
+_LONGEST_RECONNECT_SECONDS = 60.0
+
+log = structlog.get_logger()
 
 
 class LogFollower:
-    """`ended` is set each time the stream ends, as it does with the session."""
+    """`ended` is set once, when a stream that told something came to its end, as it does with the session."""
 
     def __init__(self, host: KernelHost, kernel: Kernel) -> None:
         self.ended = threading.Event()
@@ -24,12 +29,14 @@ class LogFollower:
         self._kernel = kernel
         self._latest: Progress | None = None
         self._told: Progress | None = None
+        self._started = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._read, name=f"log-{kernel.slug}", daemon=True)
 
     def start(self) -> None:
         """Begins to read; a second call does nothing."""
-        if not self._thread.is_alive() and not self._over.is_set():
+        if not self._started:
+            self._started = True
             self._thread.start()
 
     def news(self) -> Progress | None:
@@ -50,16 +57,28 @@ class LogFollower:
         self._over.set()
 
     def _read(self) -> None:
-        while not self._over.is_set():
+        gap = _SHORTEST_RECONNECT_SECONDS
+        while not self._over.wait(gap):
             try:
-                for record in self._host.stream_log(self._kernel):
-                    for progress in progress_in(record):
-                        if self._latest is None or progress.seq > self._latest.seq:
-                            self._latest = progress
-                    if self._over.is_set():
-                        return
+                if self._read_once():
+                    self.ended.set()
+                    gap = _SHORTEST_RECONNECT_SECONDS
             except KavoxError:
                 # Queued kernels have no log yet, and streams are cut; the status poll tells what is wrong.
                 pass
-            self.ended.set()
-            self._over.wait(_RECONNECT_SECONDS)
+            except Exception:
+                log.exception("log not readable", kernel=self._kernel.ref)
+                return
+            gap = min(_LONGEST_RECONNECT_SECONDS, gap * 2)
+
+    def _read_once(self) -> bool:
+        """Whether the stream told anything; it is read to its end."""
+        told = False
+        for record in self._host.stream_log(self._kernel):
+            told = True
+            for progress in progress_in(record):
+                if self._latest is None or progress.seq > self._latest.seq:
+                    self._latest = progress
+            if self._over.is_set():
+                break
+        return told

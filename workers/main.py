@@ -11,12 +11,14 @@ import threading
 import structlog
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
 
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import QUEUE
 from app.shared.logs import set_up_logs
 from app.shared.presence import announce, depart
 from workers.runtime import Runtime, runtime
+from workers.stopping import Stopping
 from workers.sweep import PERIOD_SECONDS
 
 # What a supervisor must not restart: EX_CONFIG of sysexits.h.
@@ -30,10 +32,10 @@ class RunWorker(SimpleWorker):
 
     # RQ would wait for up to a minute after Redis has come back.
     max_connection_wait_time = 2.0
-    stopping: threading.Event
+    stopping: Stopping
 
     def handle_warm_shutdown_request(self) -> None:
-        self.stopping.set()
+        self.stopping.request()
 
 
 def main() -> int:
@@ -47,7 +49,7 @@ def main() -> int:
     log.info("worker started", worker=parts.name, hosts=list(parts.presence.hosts))
     sweeper = threading.Thread(target=_keep_sweeping, args=(parts,), name="sweep", daemon=True)
     sweeper.start()
-    while not parts.stopping.is_set():
+    while not parts.stopping.requested:
         _work(parts)
     sweeper.join(timeout=2)
     return 0
@@ -56,10 +58,15 @@ def main() -> int:
 def _work(parts: Runtime) -> None:
     """Takes wake-ups until a stop request or an error that RQ gives up on."""
     try:
-        worker = RunWorker([Queue(QUEUE, connection=parts.rq_connection)], connection=parts.rq_connection)
+        # RQ waits for a silent server for as long as the worker's entry lives, 415 s unless told otherwise.
+        worker = RunWorker(
+            [Queue(QUEUE, connection=parts.rq_connection)], connection=parts.rq_connection, worker_ttl=30
+        )
         worker.stopping = parts.stopping
         worker.log_job_description = False
         worker.work(logging_level=None)
+    except StopRequested:
+        parts.stopping.request()
     except RedisError as error:
         log.warning("Redis does not answer", error=str(error))
     # Also the pause before the next attempt, when RQ gave up because Redis was gone.

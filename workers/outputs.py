@@ -21,10 +21,11 @@ from workers.run import Run
 RESULT = "result.json"
 # WAV stores whole frames, and notebooks round the duration that they state; in seconds.
 _DURATION_TOLERANCE = 0.05
+_MAX_RESULT_BYTES = 16 * 1024**2
 _PLAIN_NAME = re.compile(r"^[A-Za-z0-9_-]+\.wav$")
 
 
-class ResultItem(BaseModel):
+class ResultItem(BaseModel, allow_inf_nan=False):
     """What the notebook says of one job."""
 
     id: str
@@ -81,8 +82,11 @@ def fetch_result(host: KernelHost, run: Run, directory: Path) -> Result:
     """Downloads and reads result.json. Raises NotebookFailed when there is none, or it is not this run's."""
     if not host.download(run.kernel, {RESULT}, directory):
         raise NotebookFailed("the notebook left no result.json")
+    path = directory / RESULT
+    if path.stat().st_size > _MAX_RESULT_BYTES:
+        raise NotebookFailed(f"result.json has {path.stat().st_size} bytes, at most {_MAX_RESULT_BYTES} are read")
     try:
-        result = Result.model_validate_json((directory / RESULT).read_bytes())
+        result = Result.model_validate_json(path.read_bytes())
     except ValidationError as error:
         problem = error.errors()[0]
         raise NotebookFailed(f"result.json: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None

@@ -30,7 +30,10 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """One run. Times are seconds since 1970, UTC; `fence` grows with each new owner."""
+    """One run. Times are seconds since 1970, UTC; `fence` grows with each new owner.
+
+    `machine` names the only place that can go on with it, for a run of the local host; it is empty for all others.
+    """
 
     id: str
     lane: str
@@ -39,6 +42,7 @@ class Run:
     host: str
     gpu: bool
     prefix: str
+    machine: str
     jobs: Sequence[str]
     created_at: float
     step: Step = Step.CLAIMED
@@ -48,6 +52,7 @@ class Run:
     pushing_at: float = 0.0
     pushed_at: float = 0.0
     running_at: float = 0.0
+    ended_at: float = 0.0
     version: int = 0
     ref: str = ""
     url: str = ""

@@ -29,7 +29,6 @@ local shown = cjson.decode(ARGV[8])
 for _, id in ipairs(cjson.decode(ARGV[7])) do
   local met = transition(id, '{JobStatus.RUNNING}', ARGV[4], {{'{JobStatus.QUEUED}'}}, shown)
   if met == '{JobStatus.QUEUED}' then
-    redis.call('HINCRBY', '{keys.JOB}' .. id, 'attempts', 1)
     if redis.call('HGET', '{keys.JOB}' .. id, 'started_at') == 'null' then
       redis.call('HSET', '{keys.JOB}' .. id, 'started_at', ARGV[4])
     end
@@ -79,19 +78,29 @@ for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
 end
 """
 
+# Takes run; fence, now. Counts, once, that the run has got a machine: for its jobs that is an attempt.
+START = f"""{_FENCE}
+if redis.call('HGET', KEYS[1], 'running_at') ~= '0.0' then return end
+redis.call('HSET', KEYS[1], 'running_at', ARGV[2])
+for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
+  redis.call('HINCRBY', '{keys.JOB}' .. id, 'attempts', 1)
+end
+"""
+
 # Takes run; fence, then the arguments of TRANSITION. Answers the status that was met.
 SETTLE = f"""{TRANSITION_LUA}{_FENCE}
 return transition(ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[5]), cjson.decode(ARGV[6]))
 """
 
-# Takes run, lease, open runs, lane's pause; fence, run id, now, fields of its jobs as JSON, pause ms, reason,
-# seconds for which the record is kept.
+# Takes run, lease, open runs, lane's pause, lane's failures; fence, run id, now, fields of its jobs as JSON, pause ms,
+# reason, seconds for which the record is kept, failures, seconds for which they count.
 # Puts what is still running back into the lane and closes the run.
 GIVE_BACK = f"""{TRANSITION_LUA}{_FENCE}
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
   transition(id, '{JobStatus.QUEUED}', ARGV[3], {{'{JobStatus.RUNNING}'}}, cjson.decode(ARGV[4]))
 end
 if tonumber(ARGV[5]) > 0 then redis.call('SET', KEYS[4], ARGV[6], 'PX', ARGV[5]) end
+redis.call('SET', KEYS[5], ARGV[8], 'EX', ARGV[9])
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('DEL', KEYS[2])
 redis.call('EXPIRE', KEYS[1], ARGV[7])

@@ -27,6 +27,8 @@ from workers.run import SESSIONS, Run, stored
 LEASE_SECONDS = 10
 # How long a closed run can still be looked up, in seconds.
 _KEPT_SECONDS = 7 * 24 * 3600
+# After a quiet hour a lane's earlier failures no longer count.
+_FAILURES_SECONDS = 3600
 
 
 class RunStore:
@@ -40,17 +42,25 @@ class RunStore:
         self._worker = worker
         self._scripts = {
             name: redis.register_script(getattr(run_scripts, name))
-            for name in ("CLAIM", "ACQUIRE", "RENEW", "RELEASE", "RECORD", "SETTLE", "GIVE_BACK", "CLOSE")
+            for name in ("CLAIM", "ACQUIRE", "RENEW", "RELEASE", "RECORD", "START", "SETTLE", "GIVE_BACK", "CLOSE")
         }
 
     def waiting_lanes(self) -> list[str]:
-        """Lanes in which jobs wait and that are not paused."""
-        lanes = cast("set[str]", self._redis.smembers(keys.LANES))
-        return sorted(
-            lane
-            for lane in lanes
-            if self._redis.zcard(keys.LANE + lane) and not self._redis.exists(f"{keys.LANE}{lane}:pause")
-        )
+        """Lanes in which jobs wait and that are not paused, the one whose next job is oldest first."""
+        scores: dict[str, float] = {}
+        for lane in cast("set[str]", self._redis.smembers(keys.LANES)):
+            head = cast("list[tuple[str, float]]", self._redis.zrange(keys.LANE + lane, 0, 0, withscores=True))
+            if head and not self._redis.exists(f"{keys.LANE}{lane}:pause"):
+                scores[lane] = head[0][1]
+        return sorted(scores, key=scores.__getitem__)
+
+    def lane_failures(self, lane: str) -> int:
+        """How many runs of the lane in a row came to nothing before they were pushed."""
+        return int(cast("str | None", self._redis.get(f"{keys.LANE}{lane}:failures")) or 0)
+
+    def forget_failures(self, lane: str) -> None:
+        """A run of the lane has been pushed: the next one starts afresh."""
+        self._redis.delete(f"{keys.LANE}{lane}:failures")
 
     def waiting_jobs(self, lane: str, limit: int) -> list[Job]:
         """The next jobs of a lane, in its order."""
@@ -115,6 +125,13 @@ class RunStore:
         self._write("RECORD", run, [], [json.dumps(flat(stored(**fields))), json.dumps(flat(change(**(show or {}))))])
         return replace(run, **fields)
 
+    def start(self, run: Run) -> Run:
+        """Writes down that the run has got a machine, and counts that as an attempt of each of its jobs."""
+        now = time.time()
+        if not run.running_at:
+            self._write("START", run, [], [repr(now)])
+        return replace(run, running_at=run.running_at or now)
+
     def settle(self, run: Run, job: Job, to: JobStatus, **fields: Any) -> bool:
         """Ends one job of the run; False when it had ended already."""
         now = time.time()
@@ -123,15 +140,21 @@ class RunStore:
         )
         return met in {JobStatus.RUNNING, JobStatus.CANCELING}
 
-    def give_back(self, run: Run, *, phase: Phase, waiting: dict[str, Any] | None, pause_seconds: float = 0) -> None:
-        """Puts the jobs that have not ended back into the lane and closes the run; the lane rests so many seconds."""
+    def give_back(
+        self, run: Run, *, phase: Phase, waiting: dict[str, Any], pause_seconds: float, failures: int
+    ) -> None:
+        """Puts the jobs that have not ended back into the lane, which rests, and closes the run."""
         fields = change(phase=phase, waiting=waiting, progress=0.0, run=None)
+        lane = keys.LANE + run.lane
         self._write(
             "GIVE_BACK",
             run,
-            [f"{keys.RUN}{run.id}:lease", keys.RUNS + run.sessions, f"{keys.LANE}{run.lane}:pause"],
-            [run.id, repr(time.time()), json.dumps(flat(fields)), int(pause_seconds * 1000), phase, _KEPT_SECONDS],
-        )
+            [f"{keys.RUN}{run.id}:lease", keys.RUNS + run.sessions, f"{lane}:pause", f"{lane}:failures"],
+            [
+                run.id, repr(time.time()), json.dumps(flat(fields)), int(pause_seconds * 1000), phase, _KEPT_SECONDS,
+                failures, _FAILURES_SECONDS,
+            ],
+        )  # fmt: skip
 
     def close(self, run: Run) -> None:
         """Ends the run; its record stays readable for a week."""
@@ -145,6 +168,16 @@ class RunStore:
                 due = retry_at is not None and json.loads(retry_at) <= time.time()
                 if due and not self._redis.exists(f"{keys.RUN}{run_id}:lease"):
                     yield run_id
+
+    def host_of(self, run_id: str) -> tuple[str, str, float]:
+        """The run's host, the machine that it is bound to ('' for none) and the time of its creation."""
+        found = cast("list[str | None]", self._redis.hmget(keys.RUN + run_id, "host", "machine", "created_at"))
+        host, machine, created_at = (json.loads(value) if value else "" for value in found)
+        return host, machine, float(created_at or 0)
+
+    def leave_to_sweep(self, run: Run) -> None:
+        """Remembers a kernel that could not be deleted."""
+        self._redis.sadd(keys.LEFTOVERS, f"{run.host}/{run.slug}")
 
     def _jobs(self, ids: Sequence[str]) -> list[Job]:
         with self._redis.pipeline(transaction=False) as pipeline:

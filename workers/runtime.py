@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import socket
-import threading
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -11,19 +10,19 @@ from functools import cache
 from app.shared.audio_store import AudioStore
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import JobQueue
+from app.shared.kaggle_credentials import KaggleCredentials, find_kaggle_credentials
 from app.shared.presence import Presence
 from app.shared.provider import Provider, load_providers
 from app.shared.redis_client import connect, connect_for_queue, connect_for_rq_worker
 from app.shared.settings import Settings, load_settings
-from workers.kaggle import Credentials, KaggleHost, find_credentials
+from workers.kaggle import KaggleHost
 from workers.kernel import KernelHost
 from workers.kernel_metadata import load_kernel_metadata
 from workers.local import LocalHost
 from workers.run_store import RunStore
+from workers.stopping import Stopping
 from workers.sweep import Sweep
 from workers.synthesis import Synthesis
-
-_DEFAULT_PREFIX = "kavox"
 
 
 class Runtime:
@@ -32,11 +31,8 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         if settings.redis_url is None:
             raise ConfigurationError("KAVOX_REDIS_URL is not set: name a server, or use kavox serve, which has one")
-        if settings.kaggle_mode is None:
-            # Says where credentials are looked for.
-            find_credentials()
         self.settings = settings
-        self.stopping = threading.Event()
+        self.stopping = Stopping()
         self.name = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() // 1_000_000:x}"
         self.redis = connect(settings.redis_url)
         self.rq_connection = connect_for_rq_worker(settings.redis_url)
@@ -46,7 +42,7 @@ class Runtime:
         audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
         self.presence = Presence(self.name, time.time(), sorted(hosts), _local_providers(providers))
         runs = RunStore(self.redis, self.name)
-        self.sweep = Sweep(self.redis, runs, self.queue, audio, settings)
+        self.sweep = Sweep(self.redis, runs, self.queue, audio, hosts, settings)
         self.synthesis = Synthesis(
             settings=settings,
             runs=runs,
@@ -54,7 +50,7 @@ class Runtime:
             audio=audio,
             providers=providers,
             hosts=hosts,
-            kernel_prefix=(settings.kernel_id or "").rpartition("/")[2] or _DEFAULT_PREFIX,
+            machine=f"{socket.gethostname()}:{settings.data_dir.resolve()}",
             stopping=self.stopping,
         )
 
@@ -68,10 +64,16 @@ def runtime() -> Runtime:
 def _hosts(settings: Settings) -> Mapping[str, KernelHost]:
     emulated = settings.kaggle_mode == "emulated"
     # The stand-in must never be shown credentials of a real account.
-    stand_in = Credentials(username=settings.emulator_username, key=settings.emulator_key)
+    stand_in = KaggleCredentials(username=settings.emulator_username, key=settings.emulator_key)
+    credentials = stand_in if emulated else find_kaggle_credentials()
+    if credentials is None:
+        raise ConfigurationError(
+            "no Kaggle credentials: put an API token (kaggle.com > Settings > API) into KAGGLE_API_TOKEN or "
+            "~/.kaggle/access_token, or set KAVOX_KAGGLE_API_URL to an emulator"
+        )
     kaggle = KaggleHost(
         name=settings.kaggle_host,
-        credentials=stand_in if emulated else find_credentials(),
+        credentials=credentials,
         owner=settings.kernel_id.partition("/")[0] if settings.kernel_id else None,
         metadata=load_kernel_metadata(settings.notebooks_dir),
         timeout_seconds=settings.push_timeout,

@@ -5,9 +5,9 @@
                                       something was pushed: let go of the run, to be taken up after a backoff
     KernelTimedOut, KernelNotFound    the kernel is deleted; its jobs run once more, then fail
     any other Permanent               its jobs fail, the kernel is deleted
-    anything else                     a defect of ours: like Transient, until the budget is spent
+    anything else                     a defect of ours: like Transient, but only a few times
 
-Nothing is retried for ever: a run older than KAVOX_MAX_WAIT_HOURS fails.
+Nothing is retried for ever: a job older than KAVOX_MAX_WAIT_HOURS fails at its next setback.
 """
 
 import errno
@@ -24,20 +24,21 @@ from app.shared.errors import (
     KavoxError,
     KernelNotFound,
     KernelTimedOut,
+    LeaseLost,
     NotebookFailed,
     Permanent,
     QuotaExhausted,
     SessionsTaken,
     StorageFull,
-    Transient,
 )
 from app.shared.job import Job, JobStatus, Phase
-from app.shared.redis_client import unavailable
+from app.shared.redis_client import is_outage, unavailable
 from app.shared.settings import Settings
 from workers.kernel import KernelHost
 from workers.kernel_log import cause
 from workers.run import Run, Step
 from workers.run_store import RunStore
+from workers.stopping import Interrupted
 
 log = structlog.get_logger()
 
@@ -50,10 +51,6 @@ _MOST_DEFECTS = 5
 _MOST_ATTEMPTS = 2
 
 
-class Interrupted(Exception):  # noqa: N818  # no error: the worker was asked to stop
-    """The worker is to end at the recorded step."""
-
-
 class Setbacks:
     """Meets errors on behalf of the pipeline. Raises LeaseLost and redis' errors like the store that it writes to."""
 
@@ -63,7 +60,31 @@ class Setbacks:
         self._settings = settings
 
     def meet(self, run: Run, error: Exception) -> None:
-        """Decides what becomes of the run and its jobs."""
+        """Decides what becomes of the run and its jobs, and lets go of the run in any case."""
+        try:
+            self._decide(self._runs.reread(run), error)
+        except (LeaseLost, RedisError):
+            raise
+        except Exception:
+            # The last resort, so that a run whose setback met a defect does not come back at once, for ever.
+            log.exception("setback not met")
+            self._runs.release(run, retry_at=time.time() + _LONGEST_BACKOFF_SECONDS, failures=run.failures + 1)
+
+    def fail_job(self, run: Run, job: Job, error: KavoxError) -> None:
+        """Ends one job with the error; the others of its run are not concerned."""
+        self._runs.settle(run, job, JobStatus.FAILED, error=error.view())
+
+    def remove_kernel(self, run: Run) -> None:
+        """Deletes the kernel of a run whose jobs have ended; one that cannot be deleted now is left to the sweep."""
+        if self._settings.keep_kernels:
+            return
+        try:
+            self._hosts[run.host].delete(run.slug)
+        except KavoxError as error:
+            log.warning("kernel not deleted yet", kernel=run.ref, detail=error.detail)
+            self._runs.leave_to_sweep(run)
+
+    def _decide(self, run: Run, error: Exception) -> None:
         if isinstance(error, Interrupted):
             self._runs.release(run, retry_at=0, failures=run.failures)
             return
@@ -73,21 +94,23 @@ class Setbacks:
             self._run_again(run, trouble)
         elif isinstance(trouble, Permanent) and not isinstance(trouble, CredentialsRejected):
             self._fail(run, self._explained(run, trouble))
-        elif self._budget_spent(run, trouble):
+        elif isinstance(trouble, Defect) and run.failures >= _MOST_DEFECTS:
             self._fail(run, trouble)
         else:
             self._postpone(run, trouble)
 
-    def fail_job(self, run: Run, job: Job, error: KavoxError) -> None:
-        """Ends one job with the error; the others of its run are not concerned."""
-        self._runs.settle(run, job, JobStatus.FAILED, error=error.view())
-
     def _postpone(self, run: Run, error: KavoxError) -> None:
+        if not self._jobs_in_time(run, error):
+            self._fail(run, error)
+            return
         delay = self._delay(run, error)
         waiting = {"code": error.code, "detail": error.detail, "retry_at": time.time() + delay}
         if run.step is Step.CLAIMED:
-            phase = Phase(error.code) if isinstance(error, SessionsTaken | QuotaExhausted) else Phase.WAITING
-            self._runs.give_back(run, phase=phase, waiting=waiting, pause_seconds=delay)
+            # Sessions and quota that are taken are nobody's failure.
+            refused = isinstance(error, SessionsTaken | QuotaExhausted)
+            phase = Phase(error.code) if refused else Phase.WAITING
+            failures = 0 if refused else run.failures + 1
+            self._runs.give_back(run, phase=phase, waiting=waiting, pause_seconds=delay, failures=failures)
             return
         run = self._runs.record(run, show={"waiting": waiting})
         self._runs.release(run, retry_at=time.time() + delay, failures=run.failures + 1)
@@ -96,56 +119,61 @@ class Setbacks:
         """Another run may do better, once; a job that has had two goes fails."""
         try:
             self._hosts[run.host].delete(run.slug)
-        except Transient as unreachable:
-            self._postpone(run, unreachable)
+        except KavoxError as undeleted:
+            # It would run on beside its successor.
+            self._postpone(run, undeleted)
             return
-        for job in self._runs.jobs(run):
-            # A kernel that never got a machine has cost nothing; KAVOX_MAX_WAIT_HOURS bounds that.
-            if job.attempts >= _MOST_ATTEMPTS and run.running_at:
+        for job in self._jobs_in_time(run, error):
+            if job.attempts >= _MOST_ATTEMPTS:
                 self.fail_job(run, job, error)
-        self._runs.give_back(run, phase=Phase.WAITING, waiting=None)
+        delay = self._delay(run, error)
+        waiting = {"code": error.code, "detail": error.detail, "retry_at": time.time() + delay}
+        self._runs.give_back(run, phase=Phase.WAITING, waiting=waiting, pause_seconds=delay, failures=run.failures + 1)
 
     def _fail(self, run: Run, error: KavoxError) -> None:
         for job in self._runs.jobs(run):
             self.fail_job(run, job, error)
-        if run.step is not Step.CLAIMED and not self._settings.keep_kernels:
-            self._delete_quietly(run)
+        if run.step is not Step.CLAIMED:
+            self.remove_kernel(run)
         self._runs.close(run)
+
+    def _jobs_in_time(self, run: Run, error: KavoxError) -> list[Job]:
+        """The run's jobs that may still wait; the others fail."""
+        oldest = time.time() - self._settings.max_wait_hours * 3600
+        jobs = self._runs.jobs(run)
+        for job in jobs:
+            if job.created_at < oldest:
+                self.fail_job(run, job, error)
+        return [job for job in jobs if job.created_at >= oldest]
 
     def _explained(self, run: Run, error: Permanent) -> Permanent:
         """A notebook's failure with its cause, which Kaggle's own message mostly lacks."""
         if not isinstance(error, NotebookFailed):
             return error
         try:
-            found = cause(self._hosts[run.host].log(run.kernel))
+            found = cause(self._hosts[run.host].log(run.kernel)) or run.failure_message
         except KavoxError:
-            found = ""
-        why = found or run.failure_message
-        return NotebookFailed(f"{error.detail}; the kernel ended as {run.outcome}" + (f": {why}" if why else ""))
-
-    def _delete_quietly(self, run: Run) -> None:
-        try:
-            self._hosts[run.host].delete(run.slug)
-        except KavoxError as error:
-            log.warning("kernel not deleted", kernel=run.ref, detail=error.detail)
-
-    def _budget_spent(self, run: Run, error: KavoxError) -> bool:
-        if time.time() - run.created_at > self._settings.max_wait_hours * 3600:
-            return True
-        return isinstance(error, Defect) and run.failures >= _MOST_DEFECTS
+            found = run.failure_message
+        if len({job.caller for job in self._runs.jobs(run)}) > 1:
+            # An error's message may quote a text, and the other callers must not read it.
+            found = found.partition(":")[0]
+        return NotebookFailed(f"{error.detail}; the kernel ended as {run.outcome}" + (f": {found}" if found else ""))
 
     def _delay(self, run: Run, error: KavoxError) -> float:
-        base = self._settings.retry_seconds * (_QUOTA_PAUSE_FACTOR if isinstance(error, QuotaExhausted) else 1)
-        longest = max(base, _LONGEST_BACKOFF_SECONDS)
-        # Half of it at random, so that workers that failed together do not return together.
-        return float(min(longest, base * 2**run.failures) * random.uniform(0.5, 1))  # noqa: S311  # no secret
+        """Seconds until the next attempt, a part of them at random, so that workers do not return together."""
+        base = self._settings.retry_seconds
+        if isinstance(error, QuotaExhausted):
+            base *= _QUOTA_PAUSE_FACTOR
+        elif not isinstance(error, SessionsTaken):
+            base = min(_LONGEST_BACKOFF_SECONDS, base * 2 ** min(run.failures, 10))
+        return base * random.uniform(0.5, 1)  # noqa: S311  # no secret
 
 
 def _typed(error: Exception) -> KavoxError:
     """The error as one of ours, so that its type can decide."""
     if isinstance(error, KavoxError):
         return error
-    if isinstance(error, RedisError):
+    if isinstance(error, RedisError) and is_outage(error):
         return unavailable(error)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StorageFull(f"{error.filename or 'the disk'}: no space left; make room, the run waits")

@@ -3,22 +3,28 @@
 - a run whose owner died is given to a worker again;
 - a lane whose wake-up was lost is woken;
 - a job that has waited too long fails;
-- audio whose time has passed is removed, and its job's record after as long again.
+- audio whose time has passed is removed, and its job's record after as long again;
+- a kernel that could not be deleted when its run ended is deleted.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import cast
 
+import structlog
 from redis import Redis
 
 from app.shared import keys
 from app.shared.audio_store import AudioStore, audio_name
+from app.shared.errors import KavoxError, StoreUnavailable
 from app.shared.job import Job, JobStatus, change, from_fields
 from app.shared.job_queue import JobQueue
 from app.shared.settings import Settings
 from app.shared.transition import TRANSITION, transition_arguments
+from workers.kernel import KernelHost
 from workers.run_store import RunStore
+
+log = structlog.get_logger()
 
 PERIOD_SECONDS = 5
 _AT_ONCE = 500
@@ -27,11 +33,20 @@ _AT_ONCE = 500
 class Sweep:
     """One pass is `sweep()`. Raises redis' own errors."""
 
-    def __init__(self, redis: Redis, runs: RunStore, queue: JobQueue, audio: AudioStore, settings: Settings) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        runs: RunStore,
+        queue: JobQueue,
+        audio: AudioStore,
+        hosts: Mapping[str, KernelHost],
+        settings: Settings,
+    ) -> None:
         self._redis = redis
         self._runs = runs
         self._queue = queue
         self._audio = audio
+        self._hosts = hosts
         self._settings = settings
         self._transition = redis.register_script(TRANSITION)
 
@@ -39,11 +54,12 @@ class Sweep:
         """Does everything that is due."""
         for run_id in self._runs.ownerless():
             self._queue.wake_run(run_id)
-        self._fail_overdue()
         for lane in self._runs.waiting_lanes():
             self._queue.wake_lane(lane)
+        self._fail_overdue()
         self._expire_audio()
         self._expire_records()
+        self._delete_leftovers()
 
     def _fail_overdue(self) -> None:
         hours = self._settings.max_wait_hours
@@ -56,12 +72,22 @@ class Sweep:
 
     def _expire_audio(self) -> None:
         for job in self._older(keys.FINISHED, self._settings.result_ttl_hours):
-            if job.audio is not None:
-                self._audio.delete(audio_name(job.id, job.audio["sha256"], job.audio["format"]))
+            if not self._removed(job):
+                continue
             with self._redis.pipeline() as pipeline:
                 pipeline.zadd(keys.EXPIRED, {job.id: job.finished_at or 0.0})
                 pipeline.zrem(keys.FINISHED, job.id)
                 pipeline.execute()
+
+    def _removed(self, job: Job) -> bool:
+        """Whether the job's audio is gone, as it is where there never was any."""
+        try:
+            if job.audio is not None:
+                self._audio.delete(audio_name(job.id, job.audio["sha256"], job.audio["format"]))
+        except StoreUnavailable as error:
+            log.warning("audio not removed yet", job=job.id, detail=error.detail)
+            return False
+        return True
 
     def _expire_records(self) -> None:
         for job in self._older(keys.EXPIRED, 2 * self._settings.result_ttl_hours):
@@ -73,12 +99,25 @@ class Sweep:
                 pipeline.zrem(keys.EXPIRED, job.id)
                 pipeline.execute()
 
+    def _delete_leftovers(self) -> None:
+        for leftover in cast("set[str]", self._redis.smembers(keys.LEFTOVERS)):
+            host, _, slug = leftover.partition("/")
+            if host not in self._hosts:
+                continue
+            try:
+                self._hosts[host].delete(slug)
+            except KavoxError as error:
+                log.warning("kernel not deleted yet", kernel=slug, detail=error.detail)
+            else:
+                self._redis.srem(keys.LEFTOVERS, leftover)
+
     def _older(self, index: str, hours: float) -> Iterator[Job]:
         """Jobs of an index whose time is longer ago than so many hours."""
         before = time.time() - hours * 3600
         for job_id in cast("list[str]", self._redis.zrangebyscore(index, "-inf", before, start=0, num=_AT_ONCE)):
             fields = cast("dict[str, str]", self._redis.hgetall(keys.JOB + job_id))
-            if fields:
+            try:
                 yield from_fields(fields)
-            else:
+            except (KeyError, ValueError, TypeError):
+                log.exception("job not readable, forgotten by the sweep", job=job_id, index=index)
                 self._redis.zrem(index, job_id)

@@ -12,7 +12,6 @@ an error is in `setbacks.py`.
 
 import hashlib
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,16 +22,17 @@ from app.shared.audio_store import AudioStore, audio_name
 from app.shared.errors import (
     AudioRejected,
     CredentialsRejected,
+    HostUnreachable,
     LeaseLost,
     PushUncertain,
     Transient,
 )
-from app.shared.identifiers import new_id
 from app.shared.job import Job, JobStatus, Phase
 from app.shared.job_queue import JobQueue
 from app.shared.provider import Provider
 from app.shared.settings import Settings
-from workers import batch, outputs
+from workers import outputs
+from workers.claim import Claims
 from workers.items import run_parameters
 from workers.kernel import KernelHost, KernelState, Push
 from workers.lease import Lease
@@ -40,14 +40,18 @@ from workers.log_follower import LogFollower
 from workers.notebook import inject
 from workers.run import Run, Step
 from workers.run_store import RunStore
-from workers.setbacks import Interrupted, Setbacks
+from workers.setbacks import Setbacks
+from workers.stopping import Interrupted, Stopping
 from workers.watch import Watch
 
 log = structlog.get_logger()
 
+# A local run that its own machine has not taken up for so long after its deadline is anybody's, to be ended.
+_ABANDONED_SECONDS = 600
+
 
 class Synthesis:
-    """Carries runs along the five steps. `stopping` is set when the worker is to end at the next recorded step."""
+    """Carries runs along the five steps; a stop request ends it at the next recorded one."""
 
     def __init__(
         self,
@@ -58,8 +62,8 @@ class Synthesis:
         audio: AudioStore,
         providers: Mapping[str, Provider],
         hosts: Mapping[str, KernelHost],
-        kernel_prefix: str,
-        stopping: threading.Event,
+        machine: str,
+        stopping: Stopping,
     ) -> None:
         self._settings = settings
         self._runs = runs
@@ -67,8 +71,11 @@ class Synthesis:
         self._audio = audio
         self._providers = providers
         self._hosts = hosts
-        self._kernel_prefix = kernel_prefix
+        self._machine = machine
         self._stopping = stopping
+        self._claims = Claims(
+            settings=settings, runs=runs, queue=queue, providers=providers, machine=machine, stopping=stopping
+        )
         self._setbacks = Setbacks(runs, hosts, settings)
 
     def run_lane(self, lane: str) -> None:
@@ -81,7 +88,11 @@ class Synthesis:
             self._carry(run)
 
     def resume(self, run_id: str) -> None:
-        """Takes over a run that nobody owns, and goes on from its recorded step."""
+        """Takes over a run that nobody owns, if it can be carried from here, and goes on from its recorded step."""
+        host, machine, created_at = self._runs.host_of(run_id)
+        abandoned = time.time() - created_at > self._settings.run_timeout_minutes * 60 + _ABANDONED_SECONDS
+        if host not in self._hosts or (machine not in {"", self._machine} and not abandoned):
+            return
         run = self._runs.acquire(run_id)
         if run is not None:
             log.info("run resumed", run=run.id, step=run.step)
@@ -90,64 +101,38 @@ class Synthesis:
     def _carry(self, run: Run) -> None:
         with structlog.contextvars.bound_contextvars(run=run.id), Lease(self._runs, run) as lease:
             try:
-                if run.step in {Step.CLAIMED, Step.PUSHING}:
-                    run = self.push(run, self.inject(run), lease)
-                if run.step is Step.PUSHED:
-                    run = self.follow(run, lease)
-                if run.step is Step.ENDED:
-                    self.publish(run)
+                self._go_on(run, lease)
             except LeaseLost as lost:
                 log.warning("run left to its new owner", reason=lost.detail)
-                return
-            except Exception as error:  # noqa: BLE001  # whatever it is, no job may be lost: setbacks decides
-                try:
-                    self._setbacks.meet(self._runs.reread(run), error)
-                except LeaseLost as lost:
-                    log.warning("run left to its new owner", reason=lost.detail)
-                    return
-        # A session is free now: whoever waits for one should hear of it at once.
+        # A session may be free now: whoever waits for one should hear of it at once.
         for lane in self._runs.waiting_lanes():
             self._queue.wake_lane(lane)
+
+    def _go_on(self, run: Run, lease: Lease) -> None:
+        """The remaining steps. Whatever goes wrong on the way, no job may be lost: setbacks decides."""
+        try:
+            if run.step is Step.CLAIMED and not self._runs.jobs(run):
+                self._runs.close(run)
+                return
+            if run.step in {Step.CLAIMED, Step.PUSHING}:
+                run = self.push(run, self.inject(run), lease)
+            if run.step is Step.PUSHED:
+                run = self.follow(run, lease)
+            if run.step is Step.ENDED:
+                self.publish(run, lease)
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001
+            self._setbacks.meet(run, error)
 
     # claim
 
     def claim(self, lane: str) -> Run | None:
         """A run with the jobs at the head of the lane; None when nothing waits or no session is free."""
-        provider_name, model, host = lane.split(":", 2)
-        provider = self._providers.get(provider_name)
-        if provider is None or host not in self._hosts:
+        if lane.rpartition(":")[2] not in self._hosts:
             log.error("this worker cannot run the lane", lane=lane, hosts=sorted(self._hosts))
             return None
-        jobs = self._gather(lane)
-        if not jobs:
-            return None
-        gpu = provider.gpu and host != "local"
-        run = Run(
-            id=new_id(), lane=lane, provider=provider.name, model=model, host=host, gpu=gpu,
-            prefix=self._kernel_prefix, jobs=(), created_at=time.time(),
-        )  # fmt: skip
-        most = self._settings.max_sessions if gpu else self._settings.max_cpu_runs
-        limits = batch.BatchLimits(self._settings.batch_max_items, self._settings.batch_max_speech_seconds)
-        chosen = batch.choose(jobs, limits)
-        claimed = self._runs.claim(run, chosen, most_runs=most, engine=_engine(provider))
-        if claimed is not None:
-            log.info("run claimed", run=run.id, lane=lane, jobs=len(claimed.jobs))
-            if len(jobs) > len(chosen):
-                self._queue.wake_lane(lane)
-        return claimed
-
-    def _gather(self, lane: str) -> list[Job]:
-        """What waits in the lane, once the oldest of it has waited for company."""
-        # One more than a run takes, to know whether something is left.
-        most = self._settings.batch_max_items + 1
-        jobs = self._runs.waiting_jobs(lane, most)
-        if not jobs:
-            return []
-        wait = min(job.created_at for job in jobs) + self._settings.batch_window_seconds - time.time()
-        if 0 < wait <= self._settings.batch_window_seconds and len(jobs) < most:
-            self._sleep(wait)
-            jobs = self._runs.waiting_jobs(lane, most)
-        return jobs
+        return self._claims.next_run(lane)
 
     # inject
 
@@ -160,34 +145,43 @@ class Synthesis:
 
     def push(self, run: Run, notebook: str, lease: Lease) -> Run:
         """Hands the notebook over exactly once, and records the kernel."""
-        provider, host = self._providers[run.provider], self._hosts[run.host]
-        push = Push(
-            slug=run.slug, notebook=notebook, gpu=run.gpu, machine_shape=provider.machine_shape if run.gpu else None,
-            timeout_seconds=int(self._settings.run_timeout_minutes * 60),
-        )  # fmt: skip
+        host = self._hosts[run.host]
         watch = Watch(host, self._runs, self._settings)
 
         def pause() -> None:
             lease.check()
-            self._sleep(self._settings.polling[0])
+            self._stopping.sleep(self._settings.polling[0])
 
         kernel = watch.find_pushed(run, pause) if run.step is Step.PUSHING else None
-        while kernel is None:
+        if kernel is None:
             lease.check()
             sha256 = hashlib.sha256(notebook.encode()).hexdigest()
             # Written down first: from here on the kernel may exist, whatever happens to this worker.
             run = self._runs.record(run, step=Step.PUSHING, pushing_at=time.time(), notebook_sha256=sha256)
             try:
-                kernel = host.push(push)
+                kernel = host.push(self._push(run, notebook))
             except PushUncertain as doubt:
                 log.warning("push uncertain", reason=doubt.detail)
                 kernel = watch.find_pushed(run, pause)
+                if kernel is None:
+                    self._runs.record(run, step=Step.CLAIMED)
+                    raise HostUnreachable(f"the push did not arrive ({doubt.detail})") from doubt
             except (Transient, CredentialsRejected):
                 self._runs.record(run, step=Step.CLAIMED)
                 raise
         log.info("kernel accepted", kernel=kernel.ref, version=kernel.version)
-        fields = {"version": kernel.version, "ref": kernel.ref, "url": kernel.url}
+        self._runs.forget_failures(run.lane)
+        fields = {"version": kernel.version, "ref": kernel.ref, "url": kernel.url, "failures": 0}
         return self._show_run(run, Phase.KERNEL_QUEUED, step=Step.PUSHED, pushed_at=time.time(), **fields)
+
+    def _push(self, run: Run, notebook: str) -> Push:
+        return Push(
+            slug=run.slug,
+            notebook=notebook,
+            gpu=run.gpu,
+            machine_shape=self._providers[run.provider].machine_shape if run.gpu else None,
+            timeout_seconds=max(1, int(self._settings.run_timeout_minutes * 60)),
+        )
 
     # follow
 
@@ -206,29 +200,33 @@ class Synthesis:
                     follower.start()
                 if (news := follower.news()) is not None:
                     self._runs.record(run, show={"phase": news.phase, "progress": round(news.fraction, 3)})
-                self._sleep(gap, or_until=follower.ended)
+                self._stopping.sleep(gap, or_until=follower.ended)
                 gap = min(longest, gap * 1.5)
         log.info("kernel ended", outcome=status.state.value)
-        fields = {"outcome": status.state.value, "failure_message": status.message}
+        fields = {"outcome": status.state.value, "failure_message": status.message, "ended_at": time.time()}
         return self._show_run(run, Phase.DOWNLOADING, step=Step.ENDED, **fields)
 
     # publish
 
-    def publish(self, run: Run) -> None:
+    def publish(self, run: Run, lease: Lease) -> None:
         """Gives each job its own audio or its own error, then removes the kernel."""
         host, jobs = self._hosts[run.host], {job.id: job for job in self._runs.jobs(run)}
         with tempfile.TemporaryDirectory(prefix=f"kavox-{run.id}-") as folder:
             directory = Path(folder)
+            items: dict[str, outputs.ResultItem] = {}
             # None are left where a worker died between ending the last one and closing the run.
             if jobs:
-                result = outputs.fetch_result(host, run, directory)
-                items = {item.id: item for item in result.items if item.id in jobs}
-                outputs.fetch_audio(host, run, items.values(), directory)
+                try:
+                    result = outputs.fetch_result(host, run, directory)
+                    items = {item.id: item for item in result.items if item.id in jobs}
+                    outputs.fetch_audio(host, run, items.values(), directory)
+                except HostUnreachable as error:
+                    Watch(host, self._runs, self._settings).expect_outputs(run, error)
                 self._runs.record(run, show={"phase": Phase.CHECKING})
             for job in jobs.values():
+                lease.check()
                 self._publish_item(run, job, items.get(job.id), directory)
-        if not self._settings.keep_kernels:
-            host.delete(run.slug)
+        self._setbacks.remove_kernel(run)
         self._runs.close(run)
         log.info("run published", jobs=len(jobs))
 
@@ -253,20 +251,6 @@ class Synthesis:
         shown = {
             "phase": phase,
             "waiting": None,
-            "run": run.with_fields(**fields).view(_engine(self._providers[run.provider])),
+            "run": run.with_fields(**fields).view(self._providers[run.provider].engine.label),
         }
         return self._runs.record(run, show=shown, **fields)
-
-    def _sleep(self, seconds: float, or_until: threading.Event | None = None) -> None:
-        """Waits, but no longer than until the worker is to stop or the event comes."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if self._stopping.wait(min(left, 0.1)):
-                raise Interrupted
-            if or_until is not None and or_until.is_set():
-                or_until.clear()
-                return
-
-
-def _engine(provider: Provider) -> str:
-    return f"{provider.engine.name} {provider.engine.version}"

@@ -45,25 +45,35 @@ class Watch:
         status = self._host.status(run.kernel)
         if status.state is KernelState.UNREADABLE:
             self._expect_kernel(run, status)
-        else:
-            self._readable_at = time.time()
-            run = self._expect_private(run)
-        if status.state is KernelState.RUNNING and not run.running_at:
-            run = self._runs.record(run, running_at=time.time())
+            return run, status
+        self._readable_at = time.time()
+        run = self._expect_private(run)
+        if status.state is not KernelState.QUEUED:
+            run = self._runs.start(run)
         if not status.state.ended:
             self._keep_deadlines(run)
         return run, status
 
     def _expect_kernel(self, run: Run, status: KernelStatus) -> None:
         """A status that says nothing is no end; but a kernel that every look denies has been deleted by somebody."""
-        if time.time() - self._readable_at <= self._settings.push_visibility:
-            return
-        try:
-            kernel = self._host.find(run.slug)
-        except HostUnreachable:
-            return
-        if kernel is None:
+        unreadable = time.time() - self._readable_at
+        if unreadable > self._settings.run_timeout_minutes * 60:
+            self._runs.start(run)
+            raise KernelTimedOut(f"Kaggle has said nothing of {run.ref} for too long ({status.message})")
+        if unreadable > self._settings.push_visibility and self._is_denied(run):
             raise KernelNotFound(f"the kernel {run.ref} is gone ({status.message}); was it deleted by hand?")
+
+    def expect_outputs(self, run: Run, error: HostUnreachable) -> None:
+        """Raises KernelNotFound when outputs cannot be had because the kernel is gone, else the error itself."""
+        if time.time() - run.ended_at > self._settings.push_visibility and self._is_denied(run):
+            raise KernelNotFound(f"the kernel {run.ref} is gone, and its outputs with it: {error.detail}")
+        raise error
+
+    def _is_denied(self, run: Run) -> bool:
+        try:
+            return self._host.find(run.slug) is None
+        except HostUnreachable:
+            return False
 
     def _expect_private(self, run: Run) -> Run:
         """Texts are in the notebook, so a kernel that others can read is deleted at once."""
@@ -85,5 +95,6 @@ class Watch:
         if not run.running_at and now - run.pushed_at > settings.deployment_timeout_minutes * 60:
             minutes = f"{settings.deployment_timeout_minutes:g} minutes"
             raise KernelTimedOut(f"the kernel found no machine within {minutes}", code="kernel_not_started")
-        if run.running_at and now - run.running_at > settings.run_timeout_minutes * 60:
+        # Kaggle itself ends the session at the time-out, and may still be saving its outputs.
+        if run.running_at and now - run.running_at > settings.run_timeout_minutes * 60 + 10 * settings.polling[1]:
             raise KernelTimedOut(f"the run took longer than {settings.run_timeout_minutes:g} minutes")

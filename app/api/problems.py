@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.shared import errors
-from app.shared.redis_client import unavailable
+from app.shared.redis_client import is_outage, unavailable
 
 MEDIA_TYPE = "application/problem+json"
 STORE_RETRY_SECONDS = 5
@@ -103,8 +103,11 @@ async def _on_kavox_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_redis_error(request: Request, error: Exception) -> Response:
-    log.warning("redis does not answer", error=str(error))
-    return problem_response(unavailable(cast("RedisError", error)), request.scope["path"])
+    found = cast("RedisError", error)
+    if not is_outage(found):
+        raise found
+    log.warning("redis does not answer", error=str(found))
+    return problem_response(unavailable(found), request.scope["path"])
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -58,11 +58,13 @@ class AudioStore:
         return _pieces(answer)
 
     def delete(self, name: str) -> None:
-        """Removes a file; one that is not there is no error."""
+        """Removes a file; one that is not there is no error. Raises StoreUnavailable."""
         try:
             obstore.delete(self._store, name)
         except FileNotFoundError:
             return
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable(f"the audio cannot be removed: {_cause(error)}") from None
 
 
 async def _pieces(answer: "obstore.GetResult") -> AsyncIterator[bytes]:

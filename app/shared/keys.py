@@ -3,6 +3,7 @@
     kavox:job:<id>                 hash    one job (app/shared/job.py says which fields)
     kavox:lane:<lane>              zset    waiting jobs of a lane by score, the next one first
     kavox:lane:<lane>:pause        string  why the lane must not be claimed from, gone when it may be again
+    kavox:lane:<lane>:failures     string  how many of its runs in a row were not even pushed
     kavox:lane:<lane>:woken        string  a wake-up for this lane is under way
     kavox:lanes                    set     lanes that have had jobs
     kavox:queued                   zset    every waiting job by time of creation
@@ -12,6 +13,7 @@
     kavox:run:<id>                 hash    one run (workers/run.py says which fields)
     kavox:run:<id>:lease           string  the worker that owns the run, gone when it has not renewed
     kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu or cpu
+    kavox:leftovers                set     <host>/<slug> of kernels that are still to be deleted
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
 
@@ -27,5 +29,6 @@ EXPIRED = "kavox:expired"
 JOBS = "kavox:jobs:"
 RUN = "kavox:run:"
 RUNS = "kavox:runs:"
+LEFTOVERS = "kavox:leftovers"
 WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"

@@ -27,6 +27,11 @@ class Engine(_Part):
     name: str
     version: str
 
+    @property
+    def label(self) -> str:
+        """Name and version, for people."""
+        return f"{self.name} {self.version}"
+
 
 class Model(_Part):
     """One model of the engine."""

@@ -45,6 +45,12 @@ def connect_for_rq_worker(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_connect_timeout=2, health_check_interval=15)
 
 
+def is_outage(error: RedisError) -> bool:
+    """Whether the server is away, full or starting; anything else is a mistake of ours."""
+    refusals = ("MISCONF", "OOM", "LOADING", "READONLY")
+    return isinstance(error, ConnectionError | TimeoutError | BusyLoadingError) or str(error).startswith(refusals)
+
+
 def unavailable(error: RedisError) -> StoreUnavailable:
     """What a Redis error means to a caller."""
     return StoreUnavailable(f"Redis does not accept the request ({error}); try again in a moment")

@@ -1,4 +1,4 @@
-"""Every setting of Kavox: the only reader of the environment.
+"""Every setting of Kavox: the only reader of the environment, but for Kaggle's credentials.
 
 Each key is `KAVOX_` + the field's name in capitals, from the environment or from `.env` in the current directory (the
 environment wins); `.env.example` explains them. Settings are passed in, never imported as an object.
@@ -16,12 +16,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.shared.errors import ConfigurationError
+from app.shared.kaggle_credentials import find_kaggle_credentials
 
 PREFIX = "KAVOX_"
 REAL_KAGGLE = "https://api.kaggle.com"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-# Where Kaggle's own client looks for credentials, in its order (kaggle_env.py and authenticate() of kaggle 2.2.4).
-CREDENTIAL_FILES = ("access_token", "access_token.txt", "kaggle.json")
 
 KaggleMode = Literal["real", "emulated"]
 
@@ -117,7 +116,7 @@ class Settings(BaseSettings):
         """`real` for Kaggle itself, `emulated` for any other address, None when no credentials are found."""
         if self.kaggle_api_url and self.kaggle_api_url != REAL_KAGGLE:
             return "emulated"
-        return "real" if kaggle_credentials_found() else None
+        return "real" if find_kaggle_credentials() else None
 
     @property
     def kaggle_host(self) -> str:
@@ -160,16 +159,6 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigurationError(
             "; ".join(_line(problem["loc"], problem["msg"]) for problem in error.errors())
         ) from None
-
-
-def kaggle_credentials_found() -> bool:
-    """Whether credentials are where Kaggle's own client looks; whether they are right is for Kaggle to say."""
-    if os.environ.get("KAGGLE_API_TOKEN"):
-        return True
-    if os.environ.get("KAGGLE_USERNAME") and os.environ.get("KAGGLE_KEY"):
-        return True
-    home = Path(os.environ.get("KAGGLE_CONFIG_DIR") or Path.home() / ".kaggle")
-    return any((home / name).is_file() for name in CREDENTIAL_FILES)
 
 
 def _line(location: tuple[int | str, ...], message: str) -> str:

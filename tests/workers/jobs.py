@@ -27,7 +27,7 @@ def make_run(job: Job) -> Run:
     speech = job.speech
     return Run(
         id=new_id(), lane=speech.lane, provider=speech.provider, model=speech.model, host=speech.host, gpu=speech.gpu,
-        prefix="kavox", jobs=(), created_at=time.time(),
+        prefix="kavox", machine="", jobs=(), created_at=time.time(),
     )  # fmt: skip
 
 

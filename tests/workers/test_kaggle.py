@@ -10,20 +10,20 @@ import pytest
 from app.shared.errors import (
     CredentialsRejected,
     HostUnreachable,
-    KernelNotFound,
     PushRefused,
     PushUncertain,
     QuotaExhausted,
     SessionsTaken,
 )
 from app.shared.identifiers import new_id
+from app.shared.kaggle_credentials import KaggleCredentials
 from tests.workers.emulator.driver import KEY, OWNER, Emulator, notebook, wait_for
-from workers.kaggle import Credentials, KaggleHost
+from workers.kaggle import KaggleHost
 from workers.kernel import Kernel, KernelState, Push
 from workers.kernel_metadata import KernelMetadata
 
 METADATA = KernelMetadata(language="python", kernel_type="notebook", is_private=True, enable_internet=True)
-CREDENTIALS = Credentials(username=OWNER, key=KEY)
+CREDENTIALS = KaggleCredentials(username=OWNER, key=KEY)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def kaggle(emulator: Emulator) -> Iterator[KaggleHost]:
     httpx.delete(f"{emulator.url}/control/faults").raise_for_status()
 
 
-def host_at(url: str, credentials: Credentials = CREDENTIALS, timeout_seconds: float = 10) -> KaggleHost:
+def host_at(url: str, credentials: KaggleCredentials = CREDENTIALS, timeout_seconds: float = 10) -> KaggleHost:
     return KaggleHost(
         name="emulator",
         credentials=credentials,
@@ -84,7 +84,7 @@ def test_a_pushed_notebook_runs_and_gives_what_it_wrote(kaggle: KaggleHost, tmp_
     kaggle.delete(push.slug)
     assert kaggle.find(push.slug) is None
     kaggle.delete(push.slug)
-    with pytest.raises(KernelNotFound):
+    with pytest.raises(HostUnreachable):
         kaggle.download(kernel, {"a.txt"}, tmp_path)
 
 
@@ -173,15 +173,15 @@ def test_a_signed_address_that_has_expired_is_asked_for_again(
 def test_wrong_credentials_are_told_apart(emulator: Emulator) -> None:
     """A key or a token that Kaggle does not accept is neither a network error nor a refused notebook."""
     with pytest.raises(CredentialsRejected):
-        host_at(emulator.url, Credentials(username=OWNER, key="wrong")).push(make_push())
+        host_at(emulator.url, KaggleCredentials(username=OWNER, key="wrong")).push(make_push())
     with pytest.raises(CredentialsRejected):
-        host_at(emulator.url, Credentials(token="KGAT_" + new_id())).push(make_push())
+        host_at(emulator.url, KaggleCredentials(token="KGAT_" + new_id())).push(make_push())
 
 
 def test_the_account_of_a_token_is_asked_for(emulator: Emulator) -> None:
     """With a token the owner is whom Kaggle says it belongs to."""
     push = make_push()
-    kernel = host_at(emulator.url, Credentials(token=KEY)).push(push)
+    kernel = host_at(emulator.url, KaggleCredentials(token=KEY)).push(push)
     assert kernel.ref == f"{OWNER}/{push.slug}"
 
 

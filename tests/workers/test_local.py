@@ -92,7 +92,7 @@ def test_a_notebook_runs_under_this_interpreter_in_its_own_directory(
     assert host.download(kernel, ["where"], tmp_path) == {"where"}
     assert (tmp_path / "where").read_text() == f"{sys.executable} {folder / kernel.slug / 'work'}"
     assert kernel.private
-    assert kernel.url == (folder / kernel.slug).as_uri()
+    assert kernel.url == ""
 
 
 def test_a_notebook_sees_no_secret_of_the_service(

@@ -89,7 +89,7 @@ def test_a_former_owner_changes_nothing(redis: Redis, redis_url: str) -> None:
         lambda: first.renew(run),
         lambda: first.record(run, step=Step.PUSHED),
         lambda: first.settle(run, job, JobStatus.SUCCEEDED),
-        lambda: first.give_back(run, phase=Phase.WAITING, waiting=None),
+        lambda: first.give_back(run, phase=Phase.WAITING, waiting={}, pause_seconds=0, failures=0),
         lambda: first.release(run, retry_at=0, failures=0),
         lambda: first.close(run),
     ]
@@ -133,12 +133,13 @@ def test_jobs_that_are_given_back_keep_their_place_and_their_lane_rests(redis: R
     runs.settle(run, ended, JobStatus.SUCCEEDED)
     submit(redis_url, later)
     waiting = {"code": "waiting_for_session", "detail": "busy", "retry_at": time.time() + 60}
-    runs.give_back(run, phase=Phase.WAITING_FOR_SESSION, waiting=waiting, pause_seconds=60)
+    runs.give_back(run, phase=Phase.WAITING_FOR_SESSION, waiting=waiting, pause_seconds=60, failures=3)
     assert [job.id for job in runs.waiting_jobs(back.speech.lane, 10)] == [back.id, later.id]
     assert read(redis_url, back).waiting == waiting
     assert read(redis_url, ended).status is JobStatus.SUCCEEDED
     assert claim(runs, [back]) is None
     assert runs.waiting_lanes() == []
+    assert runs.lane_failures(back.speech.lane) == 3
 
 
 def test_a_run_without_owner_is_found_when_its_time_has_come(redis: Redis, redis_url: str) -> None:

@@ -1,0 +1,37 @@
+"""How a worker stops: every wait of the pipeline ends at once when it is asked to."""
+
+import threading
+import time
+
+
+class Interrupted(Exception):  # noqa: N818  # no error: the worker was asked to stop
+    """The worker is to end at the recorded step."""
+
+
+class Stopping:
+    """A stop request, and sleeping that heeds it."""
+
+    def __init__(self) -> None:
+        self._requested = threading.Event()
+
+    def request(self) -> None:
+        """Asks the worker to stop."""
+        self._requested.set()
+
+    @property
+    def requested(self) -> bool:
+        return self._requested.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for so long or until the stop request; whether that has come."""
+        return self._requested.wait(seconds)
+
+    def sleep(self, seconds: float, or_until: threading.Event | None = None) -> None:
+        """Waits for so long or until the event comes, which is then cleared. Raises Interrupted at a stop request."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self.wait(min(left, 0.1)):
+                raise Interrupted
+            if or_until is not None and or_until.is_set():
+                or_until.clear()
+                return
