@@ -7,7 +7,7 @@ export TEXT
 # uv trusts only the certificates that it brings, unless it is told to trust the machine's, as pip does.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: demo serve test check format lock clean
+.PHONY: demo serve test test-engines check format lock clean
 
 demo: .venv/.ready  ## speak TEXT into demo.wav on an embedded stack, then stop it
 	@$(BIN)/kavox demo --output demo.wav -- "$$TEXT"
@@ -17,6 +17,9 @@ serve: .venv/.ready  ## keep the stack running on http://127.0.0.1:8000
 
 test: .venv/.ready  ## the test suite
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile
+
+test-engines: .venv/.ready .venv-engines/.ready  ## the notebooks of qwen and chatterbox on their real packages
+	@$(BIN)/pytest --timeout 600 -m engines tests/engines
 
 check: .venv/.ready  ## lint and types
 	@$(BIN)/ruff check .
@@ -32,7 +35,7 @@ lock: .venv/.ready  ## compile requirements.lock anew, without any index address
 		--no-emit-find-links --extra dev pyproject.toml --output-file requirements.lock
 
 clean:  ## remove what the commands made, jobs and audio included
-	rm -rf .venv data demo.wav
+	rm -rf .venv .venv-engines data demo.wav
 
 .venv/.ready: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Kavox needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -40,4 +43,15 @@ clean:  ## remove what the commands made, jobs and audio included
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# An environment of its own: 2 GB of packages that nothing else needs. The wheel of torchaudio on the index is built for
+# CUDA; without its libraries it falls back to its parts in Python, which are all that the engines use.
+.venv-engines/.ready: tests/engines/requirements.txt
+	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
+	@.venv-engines/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	@.venv-engines/bin/pip install --quiet --disable-pip-version-check --no-deps torchaudio==2.11.0 qwen-tts==0.1.1 \
+		chatterbox-tts==0.1.7 s3tokenizer==0.3.0 resemble-perth==1.0.1
+	@rm -f .venv-engines/lib/python3*/site-packages/torchaudio/lib/*.so
+	@.venv-engines/bin/pip install --quiet --disable-pip-version-check --requirement tests/engines/requirements.txt
 	@touch $@

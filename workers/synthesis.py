@@ -138,7 +138,7 @@ class Synthesis:
 
     def inject(self, run: Run) -> str:
         """The notebook's source for this run. The same run gives the same bytes."""
-        parameters = run_parameters(run, self._runs.jobs(run))
+        parameters = run_parameters(run, self._runs.jobs(run), self._providers[run.provider])
         return inject(self._settings.notebooks_dir / f"{run.provider}.ipynb", parameters)
 
     # push

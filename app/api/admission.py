@@ -69,7 +69,7 @@ class Admission:
         language = provider.language(request.language, voice)
         _check_format(request.format)
         _check_seed(request.seed, provider)
-        provider.check_options(request.options)
+        provider.check_options(request.options, model)
         _check_metadata(request)
         self._check_length(request.text, provider)
         host, warnings = self._place(request.gpu, provider, local_providers)
@@ -85,7 +85,7 @@ class Admission:
             seed=request.seed,
             options=request.options,
             priority=Priority(request.priority),
-            estimated_seconds=provider.estimated_seconds(request.text, request.options),
+            estimated_seconds=provider.estimated_seconds(request.text, language, request.options),
             warnings=[*warnings, *_unspeakable(request.text, provider, language)],
             metadata=request.metadata,
         )

@@ -34,11 +34,14 @@ class Engine(_Part):
 
 
 class Model(_Part):
-    """One model of the engine."""
+    """One model of the engine. `clones`: it can take a voice from a recording of so many seconds or more."""
 
     id: Name
     title: str
     description: str = ""
+    revision: str = ""
+    clones: bool = False
+    shortest_reference_seconds: float = Field(3.0, gt=0)
 
 
 class Voice(_Part):
@@ -53,11 +56,20 @@ class Voice(_Part):
 
 
 class Language(_Part):
-    """One language; `speakable` is a regular expression that matches a single character with a sound in it."""
+    """One language; `speakable` is a regular expression that matches a single character with a sound in it.
+
+    `engine` is the engine's own name for it, the code where there is none.
+    """
 
     code: str
     title: str
     speakable: str
+    engine: str = ""
+    characters_per_second: float | None = Field(None, gt=0)
+
+    @property
+    def engine_name(self) -> str:
+        return self.engine or self.code
 
     @field_validator("speakable")
     @classmethod
@@ -70,14 +82,20 @@ class Language(_Part):
 
 
 class Option(_Part):
-    """One setting of the engine that a request may give."""
+    """One setting of the engine that a request may give; `models` are those that have it, all when empty.
+
+    `replaces_voice`: a request gives it instead of a voice.
+    """
 
     type: Literal["number", "integer", "boolean", "string"]
     description: str
     default: Any = None
     minimum: float | None = None
     maximum: float | None = None
+    max_length: int | None = Field(None, gt=0)
     choices: Sequence[str] = ()
+    models: Sequence[Name] = ()
+    replaces_voice: bool = False
 
     def refusal(self, value: object) -> str | None:
         """Why this value cannot be taken, None when it can."""
@@ -91,6 +109,8 @@ class Option(_Part):
             return f"must be a {self.type}"
         if self.choices and value not in self.choices:
             return f"must be one of {', '.join(self.choices)}"
+        if isinstance(value, str) and self.max_length is not None and not 0 < len(value.strip()) <= self.max_length:
+            return f"must have 1 to {self.max_length} characters"
         if isinstance(value, int | float) and not isinstance(value, bool):
             low, high = self.minimum, self.maximum
             if (low is not None and not value >= low) or (high is not None and not value <= high):
@@ -144,6 +164,11 @@ class Provider(_Part):
             raise ValueError(f"default_model '{self.default_model}' is not among the models")
         if self.default_voice not in {voice.id for voice in self.voices}:
             raise ValueError(f"default_voice '{self.default_voice}' is not among the voices")
+        models = {model.id for model in self.models}
+        parts: list[Voice | Option] = [*self.voices, *self.options.values()]
+        for part in parts:
+            if unknown := set(part.models) - models:
+                raise ValueError(f"a voice or option names the unknown models {', '.join(sorted(unknown))}")
         codes = {language.code for language in self.languages}
         for voice in self.voices:
             if unknown := set(voice.languages) - codes:
@@ -173,19 +198,21 @@ class Provider(_Part):
                 return language
         raise _unknown("language", wanted, f"voice {voice.id}", list(voice.languages))
 
-    def check_options(self, options: Mapping[str, object]) -> None:
-        """Raises RequestRefused for an option that the engine has not, or a value that it does not take."""
+    def check_options(self, options: Mapping[str, object], model: Model) -> None:
+        """Raises RequestRefused for an option that the model has not, or a value that it does not take."""
+        has = {name: option for name, option in self.options.items() if not option.models or model.id in option.models}
         for name, value in options.items():
-            option = self.options.get(name)
+            option = has.get(name)
             if option is None:
-                raise _unknown(f"options.{name}", name, self.name, list(self.options), code="unknown_option")
+                owner = f"{self.name} with model {model.id}"
+                raise _unknown(f"options.{name}", name, owner, list(has), code="unknown_option")
             if refusal := option.refusal(value):
                 raise RequestRefused(f"options.{name}", f"{name} {refusal}", code="invalid_option")
 
-    def estimated_seconds(self, text: str, options: Mapping[str, Any]) -> float:
+    def estimated_seconds(self, text: str, language: Language, options: Mapping[str, Any]) -> float:
         """How long the speech will be, in seconds, roughly."""
         speed = options.get("speed", 1.0) if "speed" in self.options else 1.0
-        return len(text) / self.limits.characters_per_second / float(speed)
+        return len(text) / (language.characters_per_second or self.limits.characters_per_second) / float(speed)
 
 
 def load_providers(directory: Path) -> Mapping[str, Provider]:

@@ -48,7 +48,8 @@ def serve(options: Options, listener: socket.socket) -> None:
     address = f"http://{host}:{listener.getsockname()[1]}"
     store = Store(options.data_dir / "emulator.sqlite3")
     signer = Signer(store.signing_key(), address)
-    sessions = Sessions(store, options.data_dir / "sessions", Launcher(options.data_dir / "jupyter"))
+    launcher = Launcher(options.data_dir / "jupyter", options.python)
+    sessions = Sessions(store, options.data_dir / "sessions", launcher, options.input_dir)
     service = KernelsService(store, sessions, options.account, options.clock, signer, options.visibility_lag_seconds)
     application = Application(store, sessions, service, options.account, signer)
     ready = f"Kaggle emulator ready at {address} (account {options.account.username}, data in {options.data_dir})"

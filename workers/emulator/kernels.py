@@ -196,7 +196,7 @@ class KernelsService:
             time_scale=self._clock.time_scale,
             limit_seconds=float(min(timeout, MAX_SESSION_SECONDS)),
         )
-        self._sessions.workspace(session).create(request["text"])
+        self._sessions.prepare(session, request["text"])
         return session
 
     def _invalid_sources(self, request: dict[str, Any]) -> dict[str, list[str]]:

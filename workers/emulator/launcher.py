@@ -23,7 +23,9 @@ KEPT_VARIABLES = re.compile(
 SECRET_VARIABLES = re.compile(r"KAGGLE|KAVOX|TOKEN|KEY|SECRET|PASSWORD")
 
 
-def notebook_environment(environ: dict[str, str], workspace: Workspace, kernelspecs: Path) -> dict[str, str]:
+def notebook_environment(
+    environ: dict[str, str], workspace: Workspace, kernelspecs: Path, python: Path
+) -> dict[str, str]:
     """What a notebook sees of this machine's environment: no credentials, and little else."""
     kept = {
         name: value
@@ -31,8 +33,8 @@ def notebook_environment(environ: dict[str, str], workspace: Workspace, kernelsp
         if KEPT_VARIABLES.fullmatch(name) and not SECRET_VARIABLES.search(name)
     }
     return kept | {
-        # A `pip` or `python` that the notebook calls is this interpreter's.
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)]),
+        # A `pip` or `python` that the notebook calls is its own interpreter's.
+        "PATH": os.pathsep.join([str(python.parent), environ.get("PATH", os.defpath)]),
         "HOME": str(workspace.home),
         "JUPYTER_PATH": str(kernelspecs),
         "KAGGLE_KERNEL_RUN_TYPE": "Batch",
@@ -40,10 +42,10 @@ def notebook_environment(environ: dict[str, str], workspace: Workspace, kernelsp
     }
 
 
-def write_kernelspec(folder: Path) -> None:
+def write_kernelspec(folder: Path, python: Path) -> None:
     """Makes `python3` mean this interpreter, whatever kernelspecs the machine has."""
     spec = {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         "display_name": "Python 3",
         "language": "python",
     }
@@ -55,10 +57,12 @@ def write_kernelspec(folder: Path) -> None:
 class Launcher:
     """The processes of this emulator's sessions, those that an earlier emulator started included."""
 
-    def __init__(self, kernelspecs: Path) -> None:
+    def __init__(self, kernelspecs: Path, python: Path) -> None:
+        """`python` is the notebooks' interpreter; the runner's own is this one."""
         self._kernelspecs = kernelspecs
+        self._python = python
         self._children: list[subprocess.Popen[bytes]] = []
-        write_kernelspec(kernelspecs)
+        write_kernelspec(kernelspecs, python)
 
     def start(self, workspace: Workspace, started_at: float, boot_seconds: float) -> None:
         """Starts the runner of a session, unless it lives already."""
@@ -75,7 +79,7 @@ class Launcher:
                         *(str(workspace.path), str(started_at), str(boot_seconds)),
                     ],
                     cwd=SOURCE_ROOT,
-                    env=notebook_environment(dict(os.environ), workspace, self._kernelspecs),
+                    env=notebook_environment(dict(os.environ), workspace, self._kernelspecs, self._python),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

@@ -2,6 +2,8 @@
 
 import argparse
 import ipaddress
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,10 @@ from workers.emulator.clock import Clock
 
 @dataclass(frozen=True)
 class Options:
-    """What an emulator is started with; port 0 takes a free one."""
+    """What an emulator is started with; port 0 takes a free one.
+
+    `python` executes the notebooks' cells; what is in `input_dir` every session finds among its inputs.
+    """
 
     host: str
     port: int
@@ -21,6 +26,8 @@ class Options:
     account: Account
     clock: Clock
     visibility_lag_seconds: float
+    python: Path
+    input_dir: Path | None
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,6 +60,8 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str]) -> Option
     option("tail-seconds", "0", "time from the last cell to the end", float)
     option("time-scale", "1", "factor on the cells' own time", float)
     option("visibility-lag-seconds", "0", "time that a new kernel cannot be read", float)
+    option("python", sys.executable, "interpreter of the notebooks; it needs ipykernel", Path)
+    option("input-dir", "", "folder whose contents every session sees among its inputs")
     given = parser.parse_args(arguments)
     if not _loopback(given.host):
         parser.error(f"it runs pushed code and listens on loopback only, not on {given.host}")
@@ -63,7 +72,23 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str]) -> Option
     ):
         parser.error("its times cannot be negative")
     account = Account(given.username, given.key)
-    return Options(given.host, given.port, given.data_dir.resolve(), account, clock, given.visibility_lag_seconds)
+    input_dir = Path(given.input_dir).resolve() if given.input_dir else None
+    if input_dir is not None and not input_dir.is_dir():
+        parser.error(f"there is no folder {input_dir}")
+    # Not resolved: in a virtual environment that would be the interpreter outside it.
+    python = given.python.absolute()
+    if not os.access(python, os.X_OK):
+        parser.error(f"{python} is no interpreter")
+    return Options(
+        given.host,
+        given.port,
+        given.data_dir.resolve(),
+        account,
+        clock,
+        given.visibility_lag_seconds,
+        python,
+        input_dir,
+    )
 
 
 def _loopback(host: str) -> bool:

@@ -25,10 +25,16 @@ REAP_SECONDS = 5.0
 class Sessions:
     """The sessions of every kernel of this emulator."""
 
-    def __init__(self, store: Store, folder: Path, launcher: Launcher) -> None:
+    def __init__(self, store: Store, folder: Path, launcher: Launcher, inputs: Path | None) -> None:
+        """What is in `inputs` is among the inputs of every session."""
+        self._inputs = inputs
         self._store = store
         self._folder = folder
         self._launcher = launcher
+
+    def prepare(self, session: Session, source: str) -> None:
+        """Makes the session's folder, before anything can launch it."""
+        self.workspace(session).create(source, self._inputs)
 
     def workspace(self, session: Session) -> Workspace:
         return Workspace(self._folder / str(session.id))

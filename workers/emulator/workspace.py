@@ -2,7 +2,7 @@
 
 notebook.ipynb   the pushed source
 working/         the notebook's current directory, Kaggle's /kaggle/working; its files are the outputs
-input/           Kaggle's /kaggle/input; always empty, the emulator has no datasets
+input/           Kaggle's /kaggle/input: links to what the emulator was told to show every session
 home/            HOME of the notebook, for caches
 log.jsonl        the log, a record a line, as it is written
 result.json      how the cells ended; written last, atomically
@@ -49,9 +49,12 @@ class Workspace:
         self._lock = path / "lock"
         self._processes = path / "processes"
 
-    def create(self, source: str) -> None:
+    def create(self, source: str, inputs: Path | None) -> None:
+        """Makes the folder for a notebook's source; what is in `inputs` will be among its inputs."""
         for folder in (self.working, self.input, self.home):
             folder.mkdir(parents=True, exist_ok=True)
+        for shown in inputs.iterdir() if inputs else ():
+            (self.input / shown.name).symlink_to(shown)
         self.notebook.write_text(source, encoding="utf-8")
 
     def lock(self) -> int:
