@@ -1,13 +1,14 @@
 # Everything a person or CI runs. Only Python >= 3.11, pip, make and git are assumed.
 PYTHON ?= python3
 BIN := .venv/bin
+CAP_GPU_SECONDS ?= 1200
 TEXT ?= The quick brown fox jumps over the lazy dog.
 # The text goes through the environment, so that no quote in it reaches the shell.
 export TEXT
 # uv trusts only the certificates that it brings, unless it is told to trust the machine's, as pip does.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: demo serve test test-engines check format lock clean
+.PHONY: demo serve test test-engines live check format lock clean
 
 demo: .venv/.ready  ## speak TEXT into demo.wav on an embedded stack, then stop it
 	@$(BIN)/kavox demo --output demo.wav -- "$$TEXT"
@@ -20,6 +21,9 @@ test: .venv/.ready  ## the test suite
 
 test-engines: .venv/.ready .venv-engines/.ready  ## the notebooks of qwen and chatterbox on their real packages
 	@$(BIN)/pytest --timeout 600 -m engines tests/engines
+
+live: .venv/.ready  ## real Kaggle, for someone with credentials: one text a provider, under a cap of GPU-seconds
+	@$(BIN)/python -m tests.live --cap-gpu-seconds $(CAP_GPU_SECONDS)
 
 check: .venv/.ready  ## lint and types
 	@$(BIN)/ruff check .

@@ -32,7 +32,9 @@ def wait_for(what: str, condition: Callable[[], T | None], seconds: float = 60) 
 class Service:
     """One `kavox serve` with its own data directory and port."""
 
-    def __init__(self, data_dir: Path, settings: Mapping[str, object]) -> None:
+    def __init__(self, data_dir: Path, settings: Mapping[str, object], *, as_this_person: bool = False) -> None:
+        """With `as_this_person` it finds the Kaggle credentials of whoever runs it."""
+        self._as_this_person = as_this_person
         self.data_dir = data_dir
         self.port = free_port(LOOPBACK)
         self.url = f"http://{LOOPBACK}:{self.port}"
@@ -43,11 +45,10 @@ class Service:
 
     def start(self) -> None:
         """Starts it and waits until it is ready."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("KAVOX_", "KAGGLE_"))}
+        stranger = {name: value for name, value in os.environ.items() if not name.startswith(("KAVOX_", "KAGGLE_"))}
+        stranger["HOME"] = str(self.data_dir.parent)
         environment = {
-            **kept,
-            # No credentials of the person who runs the tests.
-            "HOME": str(self.data_dir.parent),
+            **(os.environ if self._as_this_person else stranger),
             "KAVOX_DATA_DIR": str(self.data_dir),
             "KAVOX_PORT": str(self.port),
             "KAVOX_WORKERS": "1",

@@ -91,7 +91,7 @@ class KaggleHost:
         self._local = threading.local()
 
     def push(self, push: Push) -> Kernel:
-        owner = self._owner()
+        owner = self.account()
         request = ApiSaveKernelRequest()
         request.slug = f"{owner}/{push.slug}"
         # Kaggle files a kernel under its title's slug, so the title must turn into this very slug.
@@ -114,7 +114,7 @@ class KaggleHost:
 
     def find(self, slug: str) -> Kernel | None:
         request = ApiGetKernelRequest()
-        request.user_name, request.kernel_slug = self._owner(), slug
+        request.user_name, request.kernel_slug = self.account(), slug
         try:
             found = self._kernels.get_kernel(request).metadata
         except UNREADABLE as error:
@@ -132,7 +132,7 @@ class KaggleHost:
         request = ApiGetKernelSessionStatusRequest()
         request.kernel_slug, request.version_label = kernel.slug, _label(kernel)
         try:
-            request.user_name = self._owner()
+            request.user_name = self.account()
             response = self._kernels.get_kernel_session_status(request)
         except KavoxError as error:
             return KernelStatus(KernelState.UNREADABLE, error.detail)
@@ -142,7 +142,7 @@ class KaggleHost:
 
     def stream_log(self, kernel: Kernel) -> Iterator[LogRecord]:
         request = ApiGetKernelSessionLogsStreamRequest()
-        request.user_name, request.kernel_slug = self._owner(), kernel.slug
+        request.user_name, request.kernel_slug = self.account(), kernel.slug
         request.version_label = _label(kernel)
         try:
             with self._kernels.get_kernel_session_logs_stream(request) as response:
@@ -172,7 +172,7 @@ class KaggleHost:
 
     def delete(self, slug: str) -> None:
         request = ApiDeleteKernelRequest()
-        request.user_name, request.kernel_slug = self._owner(), slug
+        request.user_name, request.kernel_slug = self.account(), slug
         try:
             response = self._kernels.delete_kernel(request)
         except UNREADABLE as error:
@@ -209,8 +209,8 @@ class KaggleHost:
 
     def _kernel(self, slug: str, version: int | None, *, private: bool | None = None) -> Kernel:
         # A stand-in has no page to look at.
-        page = "" if self._url else f"https://www.kaggle.com/code/{self._owner()}/{slug}"
-        return Kernel(slug=slug, version=version or 1, ref=f"{self._owner()}/{slug}", url=page, private=private)
+        page = "" if self._url else f"https://www.kaggle.com/code/{self.account()}/{slug}"
+        return Kernel(slug=slug, version=version or 1, ref=f"{self.account()}/{slug}", url=page, private=private)
 
     def _listed(self, slug: str) -> Any:
         request = ApiListKernelsRequest()
@@ -239,7 +239,7 @@ class KaggleHost:
 
     def _outputs(self, kernel: Kernel, page_token: str) -> Any:
         request = ApiListKernelSessionOutputRequest()
-        request.user_name, request.kernel_slug = self._owner(), kernel.slug
+        request.user_name, request.kernel_slug = self.account(), kernel.slug
         request.version_label = _label(kernel)
         request.page_size = _PAGE_SIZE
         if page_token:
@@ -249,7 +249,8 @@ class KaggleHost:
         except UNREADABLE as error:
             raise read_error(error) from None
 
-    def _owner(self) -> str:
+    def account(self) -> str:
+        """Whose kernels these are. Raises CredentialsRejected, HostUnreachable."""
         if self._known_owner is None:
             request = IntrospectTokenRequest()
             request.token = self._credentials.token

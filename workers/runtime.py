@@ -38,7 +38,8 @@ class Runtime:
         self.rq_connection = connect_for_rq_worker(settings.redis_url)
         self.queue = JobQueue(connect_for_queue(settings.redis_url))
         providers = load_providers(settings.notebooks_dir)
-        hosts = _hosts(settings)
+        kaggle = kaggle_host(settings)
+        hosts: Mapping[str, KernelHost] = {kaggle.name: kaggle, "local": LocalHost(settings.data_dir / "local")}
         audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
         self.presence = Presence(self.name, time.time(), sorted(hosts), _local_providers(providers))
         runs = RunStore(self.redis, self.name)
@@ -61,7 +62,8 @@ def runtime() -> Runtime:
     return Runtime(load_settings())
 
 
-def _hosts(settings: Settings) -> Mapping[str, KernelHost]:
+def kaggle_host(settings: Settings) -> KaggleHost:
+    """Kaggle or its stand-in, as the settings say. Raises ConfigurationError without credentials."""
     emulated = settings.kaggle_mode == "emulated"
     # The stand-in must never be shown credentials of a real account.
     stand_in = KaggleCredentials(username=settings.emulator_username, key=settings.emulator_key)
@@ -71,7 +73,7 @@ def _hosts(settings: Settings) -> Mapping[str, KernelHost]:
             "no Kaggle credentials: put an API token (kaggle.com > Settings > API) into KAGGLE_API_TOKEN or "
             "~/.kaggle/access_token, or set KAVOX_KAGGLE_API_URL to an emulator"
         )
-    kaggle = KaggleHost(
+    return KaggleHost(
         name=settings.kaggle_host,
         credentials=credentials,
         owner=settings.kernel_id.partition("/")[0] if settings.kernel_id else None,
@@ -79,7 +81,6 @@ def _hosts(settings: Settings) -> Mapping[str, KernelHost]:
         timeout_seconds=settings.push_timeout,
         url=settings.kaggle_api_url if emulated else None,
     )
-    return {kaggle.name: kaggle, "local": LocalHost(settings.data_dir / "local")}
 
 
 def _local_providers(providers: Mapping[str, Provider]) -> list[str]:

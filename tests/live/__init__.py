@@ -1,0 +1,1 @@
+"""`make live`: the road through real Kaggle, for someone with credentials. It cannot be run where this was written."""
