@@ -5,8 +5,12 @@ import importlib.util
 import os
 import socket
 import sys
+from contextlib import suppress
 
 from workers.emulator.application import Application
+from workers.emulator.blobs import Blobs
+from workers.emulator.dataset_store import DatasetStore
+from workers.emulator.datasets import DatasetsService
 from workers.emulator.kernels import KernelsService
 from workers.emulator.launcher import Launcher
 from workers.emulator.options import Options, read_options
@@ -21,14 +25,18 @@ def main() -> None:
     missing = [name for name in ("papermill", "ipykernel") if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(f"The emulator runs notebooks and needs {' and '.join(missing)}: pip install 'kavox[notebooks]'.")
-    options.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        options.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"The emulator cannot write to {options.data_dir}: {error.strerror}.")
     # Held for as long as the process lives: two emulators on one directory would run every notebook twice.
     with (options.data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(f"Another emulator uses {options.data_dir}.")
-        serve(options, listen(options))
+        with suppress(KeyboardInterrupt):
+            serve(options, listen(options))
 
 
 def listen(options: Options) -> socket.socket:
@@ -37,8 +45,8 @@ def listen(options: Options) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((options.host, options.port))
-    except OSError as error:
-        sys.exit(f"The emulator cannot listen on {options.host}:{options.port}: {error.strerror}.")
+    except (OSError, OverflowError) as error:
+        sys.exit(f"The emulator cannot listen on {options.host}:{options.port}: {error}.")
     return listener
 
 
@@ -50,8 +58,29 @@ def serve(options: Options, listener: socket.socket) -> None:
     signer = Signer(store.signing_key(), address)
     launcher = Launcher(options.data_dir / "jupyter", options.python)
     sessions = Sessions(store, options.data_dir / "sessions", launcher, options.input_dir)
-    service = KernelsService(store, sessions, options.account, options.clock, signer, options.visibility_lag_seconds)
-    application = Application(store, sessions, service, options.account, signer)
+    dataset_store = DatasetStore(options.data_dir / "emulator.sqlite3")
+    blobs = Blobs(dataset_store, options.data_dir / "blobs", address)
+    datasets = DatasetsService(
+        dataset_store, blobs, options.data_dir / "datasets", options.account, ready_seconds=options.dataset_seconds
+    )
+    service = KernelsService(
+        store=store,
+        sessions=sessions,
+        datasets=datasets,
+        account=options.account,
+        clock=options.clock,
+        signer=signer,
+        lag_seconds=options.visibility_lag_seconds,
+    )
+    application = Application(
+        store=store,
+        sessions=sessions,
+        service=service,
+        blobs=blobs,
+        datasets=datasets,
+        account=options.account,
+        signer=signer,
+    )
     ready = f"Kaggle emulator ready at {address} (account {options.account.username}, data in {options.data_dir})"
     EmulatorServer(application.asgi(), ready).run(sockets=[listener])
 

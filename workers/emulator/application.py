@@ -1,4 +1,4 @@
-"""The emulator's routes: Kaggle's calls, the addresses of output files, and /control."""
+"""The emulator's routes: Kaggle's calls, the addresses of output files and uploads, and /control."""
 
 import asyncio
 import json
@@ -16,7 +16,9 @@ from starlette.routing import Route
 
 from workers.emulator import control
 from workers.emulator.auth import Account
-from workers.emulator.faults import REFUSALS, RESPONSES, check_fault, take_fault
+from workers.emulator.blobs import Blobs
+from workers.emulator.datasets import DatasetsService
+from workers.emulator.faults import FAIL_PROCESSING, REFUSALS, RESPONSES, check_fault, take_fault
 from workers.emulator.kernels import KernelsService
 from workers.emulator.outputs import Signer, storage_error
 from workers.emulator.server import DROP
@@ -46,11 +48,21 @@ class Application:
     """The HTTP face of one emulator."""
 
     def __init__(
-        self, store: Store, sessions: Sessions, service: KernelsService, account: Account, signer: Signer
+        self,
+        *,
+        store: Store,
+        sessions: Sessions,
+        service: KernelsService,
+        blobs: Blobs,
+        datasets: DatasetsService,
+        account: Account,
+        signer: Signer,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._service = service
+        self._blobs = blobs
+        self._datasets = datasets
         self._stream = LogStream(service, sessions)
         self._account = account
         self._signer = signer
@@ -58,10 +70,15 @@ class Application:
 
     def asgi(self) -> Starlette:
         """The application with every route; Kaggle's client uses /v1 on Kaggle and /api/v1 everywhere else."""
-        routes = [Route("/storage/{session_id:int}/{name:path}", self.download)]
+        routes = [
+            Route("/storage/{session_id:int}/{name:path}", self.download),
+            Route("/upload/{upload}", self.upload, methods=["PUT"]),
+        ]
         for base in ("/v1", "/api/v1"):
             routes += [
                 Route(base + "/kernels.KernelsApiService/{method}", self.call, methods=["POST"]),
+                Route(base + "/datasets.DatasetApiService/{method}", self.dataset_call, methods=["POST"]),
+                Route(base + "/blobs.BlobApiService/StartBlobUpload", self.start_upload, methods=["POST"]),
                 Route(base + "/kernels/logs/stream/{owner}/{slug}", self.log_stream),
                 Route(base + "/security.OAuthService/IntrospectToken", self.introspect, methods=["POST"]),
             ]
@@ -77,19 +94,50 @@ class Application:
         """A method of the KernelsApiService."""
         method = request.path_params["method"]
 
-        async def process(refusal: str) -> Response:
+        async def process(kind: str) -> Response:
             self._account.check(request)
             body = await _json(request, dict)
             if method == STREAM_CALL:
                 return await self._stream.response(body)
             if method == "SaveKernel":
-                answer = self._service.save_kernel(body, refusal)
+                answer = self._service.save_kernel(body, REFUSALS.get(kind, ""))
                 self._pushed.set()
             else:
                 answer = self._service.method(method)(body)
             return JSONResponse(answer)
 
         return await self._with_faults(method, process)
+
+    async def dataset_call(self, request: Request) -> Response:
+        """A method of the DatasetApiService."""
+        method = request.path_params["method"]
+
+        async def process(kind: str) -> Response:
+            self._account.check(request)
+            body = await _json(request, dict)
+            creating = {"CreateDataset": self._datasets.create, "CreateDatasetVersion": self._datasets.create_version}
+            if method in creating:
+                return JSONResponse(creating[method](body, failing=kind == FAIL_PROCESSING))
+            return JSONResponse(self._datasets.method(method)(body))
+
+        return await self._with_faults(method, process)
+
+    async def start_upload(self, request: Request) -> Response:
+        """The one method of the BlobApiService."""
+
+        async def process(_: str) -> Response:
+            self._account.check(request)
+            return JSONResponse(self._blobs.start(await _json(request, dict)))
+
+        return await self._with_faults("StartBlobUpload", process)
+
+    async def upload(self, request: Request) -> Response:
+        """The bytes of a blob, from whoever has its address."""
+
+        async def process(_: str) -> Response:
+            return await self._blobs.receive(request.path_params["upload"], request)
+
+        return await self._with_faults("Upload", process)
 
     async def log_stream(self, request: Request) -> Response:
         """The log stream where the command line looks for it (kaggle_api_extended.py, `kernels_logs_stream`)."""
@@ -148,7 +196,7 @@ class Application:
     async def _with_faults(self, call: str, process: Callable[[str], Awaitable[Response]]) -> Response:
         """Counts a call and processes it, unless a scripted fault gets in the way.
 
-        `process` is given the refusal that a fault demands, or an empty string.
+        `process` is given the kind of the fault that it must answer to itself, or an empty string.
         """
         self._store.count("call", call)
         fault = take_fault(self._store, call)
@@ -158,7 +206,7 @@ class Application:
             return Dropped()
         if kind in RESPONSES:
             return RESPONSES[kind]()
-        response = await process(REFUSALS.get(kind, ""))
+        response = await process(kind)
         return Dropped() if kind == "lost_response" else response
 
     @asynccontextmanager

@@ -1,7 +1,8 @@
 """Scripted failures: what a test or a chaos run tells the emulator to do wrong.
 
 A fault is {"call", "kind"} with "times" (default 1) or "probability" (no end unless "times" says one). `call` is a
-method's name, `Download` for an output file, or `*` for any call. They are kept over a restart.
+method's name, `Download` for an output file, `Upload` for the bytes of a blob, or `*` for any call. They are kept over
+a restart.
 
     lost_response       the request is processed, then the connection is closed without an answer
     timeout_before      nothing for "seconds" (default 30), then the connection is closed; never processed
@@ -12,6 +13,7 @@ method's name, `Download` for an output file, or `*` for any call. They are kept
     expired_url         the storage service's answer to an address that has expired
     refuse_gpu_sessions SaveKernel only: refused as if two sessions were running
     refuse_gpu_quota    SaveKernel only: refused as if the week's quota was used up
+    fail_processing     CreateDataset and CreateDatasetVersion only: accepted, but the version ends as FAILED
 """
 
 import random
@@ -37,7 +39,15 @@ RESPONSES: dict[str, Callable[[], Response]] = {
 
 REFUSALS = {"refuse_gpu_sessions": rules.GPU_SESSIONS_TAKEN, "refuse_gpu_quota": rules.GPU_QUOTA_USED}
 
-KINDS = {"lost_response", "timeout_before", *RESPONSES, *REFUSALS}
+FAIL_PROCESSING = "fail_processing"
+
+ONLY_FOR = {
+    "refuse_gpu_sessions": {"SaveKernel"},
+    "refuse_gpu_quota": {"SaveKernel"},
+    FAIL_PROCESSING: {"CreateDataset", "CreateDatasetVersion"},
+}
+
+KINDS = {"lost_response", "timeout_before", *RESPONSES, *ONLY_FOR}
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "call": str,
@@ -76,4 +86,4 @@ def take_fault(store: Store, call: str) -> dict[str, Any]:
 
 
 def _applies(fault: dict[str, Any], call: str) -> bool:
-    return fault["call"] in {call, "*"} and (fault["kind"] not in REFUSALS or call == "SaveKernel")
+    return fault["call"] in {call, "*"} and call in ONLY_FOR.get(fault["kind"], {call})

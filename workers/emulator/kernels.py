@@ -7,6 +7,7 @@ from typing import Any
 from workers.emulator import quota, rules, wire
 from workers.emulator.auth import Account
 from workers.emulator.clock import MAX_SESSION_SECONDS, Clock
+from workers.emulator.datasets import DatasetsService
 from workers.emulator.logs import log_text
 from workers.emulator.models import Kernel, Session
 from workers.emulator.outputs import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Signer, output_names, page_of
@@ -20,15 +21,24 @@ DEFAULT_LISTED_KERNELS = 20
 class KernelsService:
     """One account's kernels.
 
-    `visibility_lag_seconds` is how long a new kernel stays invisible to everything but its own push: on Kaggle a read
+    `lag_seconds` is how long a new kernel stays invisible to everything but its own push: on Kaggle a read
     right after the first push may be denied for a while.
     """
 
     def __init__(
-        self, store: Store, sessions: Sessions, account: Account, clock: Clock, signer: Signer, lag_seconds: float
+        self,
+        *,
+        store: Store,
+        sessions: Sessions,
+        datasets: DatasetsService,
+        account: Account,
+        clock: Clock,
+        signer: Signer,
+        lag_seconds: float,
     ) -> None:
         self._store = store
         self._sessions = sessions
+        self._datasets = datasets
         self._account = account
         self._clock = clock
         self._signer = signer
@@ -56,6 +66,7 @@ class KernelsService:
         rules.check_kind(request)
         rules.check_source(request.get("text") or "")
         kernel, title, slug = self._pushed_kernel(request)
+        mounts, unknown = self._datasets.resolve(request.get("datasetDataSources") or [])
         gpu = bool(request.get("enableGpu"))
         self._sessions.advance_all()
         refusal = refusal or quota.refusal(self._store.sessions(), gpu, now)
@@ -68,7 +79,9 @@ class KernelsService:
             else:
                 kernel = self._store.rename_kernel(kernel, slug, title)
             session = self._add_session(kernel, request, gpu, now)
-        return wire.accepted_push(self._account.username, kernel, session, self._invalid_sources(request))
+            self._sessions.prepare(session, request["text"], mounts)
+        invalid = {"invalidDatasetSources": unknown, **self._invalid_sources(request)}
+        return wire.accepted_push(self._account.username, kernel, session, invalid)
 
     def get_kernel(self, request: dict[str, Any]) -> dict[str, Any]:
         kernel, session = self.find_session(request)
@@ -185,7 +198,7 @@ class KernelsService:
 
     def _add_session(self, kernel: Kernel, request: dict[str, Any], gpu: bool, now: float) -> Session:
         timeout = request.get("sessionTimeoutSeconds") or MAX_SESSION_SECONDS
-        session = self._store.add_session(
+        return self._store.add_session(
             kernel_id=kernel.id,
             settings={field: value for field, value in request.items() if field != "text"},
             gpu=gpu,
@@ -196,14 +209,11 @@ class KernelsService:
             time_scale=self._clock.time_scale,
             limit_seconds=float(min(timeout, MAX_SESSION_SECONDS)),
         )
-        self._sessions.prepare(session, request["text"])
-        return session
 
     def _invalid_sources(self, request: dict[str, Any]) -> dict[str, list[str]]:
-        """What the notebook will run without; the emulator has no datasets, models or competitions."""
+        """What the notebook will run without, beside datasets; the emulator has no models or competitions."""
         own = {f"{self._account.username}/{kernel.slug}" for kernel in self._store.kernels()}
         return {
-            "invalidDatasetSources": request.get("datasetDataSources") or [],
             "invalidCompetitionSources": request.get("competitionDataSources") or [],
             "invalidModelSources": request.get("modelDataSources") or [],
             "invalidKernelSources": [source for source in request.get("kernelDataSources") or [] if source not in own],

@@ -26,6 +26,7 @@ class Options:
     account: Account
     clock: Clock
     visibility_lag_seconds: float
+    dataset_seconds: float
     python: Path
     input_dir: Path | None
 
@@ -60,16 +61,15 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str]) -> Option
     option("tail-seconds", "0", "time from the last cell to the end", float)
     option("time-scale", "1", "factor on the cells' own time", float)
     option("visibility-lag-seconds", "0", "time that a new kernel cannot be read", float)
+    option("dataset-seconds", "0", "time that a new version of a dataset is processed", float)
     option("python", sys.executable, "interpreter of the notebooks; it needs ipykernel", Path)
     option("input-dir", "", "folder whose contents every session sees among its inputs")
     given = parser.parse_args(arguments)
     if not _loopback(given.host):
         parser.error(f"it runs pushed code and listens on loopback only, not on {given.host}")
     clock = Clock(given.queue_seconds, given.boot_seconds, given.tail_seconds, given.time_scale)
-    if (
-        min(clock.queue_seconds, clock.boot_seconds, clock.tail_seconds, clock.time_scale, given.visibility_lag_seconds)
-        < 0
-    ):
+    lags = (given.visibility_lag_seconds, given.dataset_seconds)
+    if min(clock.queue_seconds, clock.boot_seconds, clock.tail_seconds, clock.time_scale, *lags) < 0:
         parser.error("its times cannot be negative")
     account = Account(given.username, given.key)
     input_dir = Path(given.input_dir).resolve() if given.input_dir else None
@@ -86,6 +86,7 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str]) -> Option
         account,
         clock,
         given.visibility_lag_seconds,
+        given.dataset_seconds,
         python,
         input_dir,
     )

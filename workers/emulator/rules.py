@@ -22,12 +22,20 @@ MAX_CPU_SESSIONS = 5
 WEEKLY_GPU_SECONDS = 30 * 3600
 """GPU seconds of wall clock per account and week."""
 
+MIN_DATASET_NAME, MAX_DATASET_NAME = 6, 50
+"""Characters of a dataset's slug and of its title (kaggle_api_extended.py, `dataset_create_new`)."""
+
+MIN_SUBTITLE, MAX_SUBTITLE = 20, 80
+"""Characters of a dataset's subtitle, where it has one (the same)."""
+
 TITLE_TAKEN = "The requested title is already in use by a notebook. Please choose another title."
 TITLE_SHORT = "Title must be at least five characters"
 SOURCE_TOO_LARGE = "The kernel source must be less than 1 megabytes in size."
 GPU_SESSIONS_TAKEN = f"Maximum batch GPU session count of {MAX_GPU_SESSIONS} reached."
 CPU_SESSIONS_TAKEN = f"Maximum batch CPU session count of {MAX_CPU_SESSIONS} reached."
 GPU_QUOTA_USED = f"Maximum weekly GPU quota of {WEEKLY_GPU_SECONDS / 3600:.2f} hours reached."
+DATASET_TITLE_TAKEN = 'The requested title "{title}" is already in use by a dataset. Please choose another title.'
+DATASET_NAME_LENGTH = f"The dataset {{what}} must be between {MIN_DATASET_NAME} and {MAX_DATASET_NAME} characters"
 
 
 def slugify(title: str) -> str:

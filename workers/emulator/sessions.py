@@ -11,6 +11,7 @@ session up to date at any time, and a restarted emulator goes on where the last 
 
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from workers.emulator.launcher import Launcher
@@ -32,9 +33,12 @@ class Sessions:
         self._folder = folder
         self._launcher = launcher
 
-    def prepare(self, session: Session, source: str) -> None:
-        """Makes the session's folder, before anything can launch it."""
-        self.workspace(session).create(source, self._inputs)
+    def prepare(self, session: Session, source: str, datasets: Mapping[str, Path]) -> None:
+        """Makes the session's folder, before anything can launch it; `datasets` are folders by `owner/slug`."""
+        workspace = self.workspace(session)
+        workspace.create(source, self._inputs)
+        for name, folder in datasets.items():
+            workspace.mount(name, folder)
 
     def workspace(self, session: Session) -> Workspace:
         return Workspace(self._folder / str(session.id))

@@ -110,10 +110,10 @@ class Emulator:
             "HOME": str(self.data_dir),
         }
 
-    def kaggle(self, *arguments: str) -> str:
-        """What `kaggle kernels …` prints."""
+    def kaggle(self, *arguments: str, group: str = "kernels") -> str:
+        """What `kaggle kernels …` prints, or `kaggle datasets …`."""
         done = subprocess.run(
-            [KAGGLE, "kernels", *arguments],
+            [KAGGLE, group, *arguments],
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -124,10 +124,13 @@ class Emulator:
 
     # Kaggle's SDK
 
-    def client(self, **credentials: str) -> KernelsApiClient:
+    def http(self, **credentials: str) -> KaggleHttpClient:
         http = KaggleHttpClient(env=KaggleEnv.TEST, **(credentials or {"username": OWNER, "password": KEY}))
         http._endpoint = self.url
-        return KernelsApiClient(http)
+        return http
+
+    def client(self, **credentials: str) -> KernelsApiClient:
+        return KernelsApiClient(self.http(**credentials))
 
     def push(self, slug: str, source: str, **fields: Any) -> Any:
         return self.client().save_kernel(push_request(slug, source, **fields))
