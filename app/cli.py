@@ -57,14 +57,15 @@ def synthesize(
     ] = None,
     model: Annotated[str | None, typer.Option(help="A model of that provider.")] = None,
     voice: Annotated[str | None, typer.Option(help="One of GET /voices.")] = None,
-    gpu: Annotated[bool | None, typer.Option("--gpu/--no-gpu", help="No GPU: on a worker's own machine.")] = None,
+    gpu: Annotated[bool | None, typer.Option("--gpu/--no-gpu", help="--no-gpu: on the worker's machine.")] = None,
+    key: Annotated[str | None, typer.Option(help="Your key, where the service wants one.")] = None,
     output: Output = Path("speech.wav"),
 ) -> None:
     """Speak TEXT into a wav file through a running service."""
     from app.synthesize import synthesize  # noqa: PLC0415
 
     given = {"text": text, "provider": provider, "model": model, "voice": voice, "gpu": gpu}
-    synthesize({name: value for name, value in given.items() if value is not None}, url, output)
+    synthesize({name: value for name, value in given.items() if value is not None}, url, key, output)
 
 
 @cli.command()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from app.shared.errors import AudioRejected, KavoxError, Permanent, RequestRefused, Transient
-from app.shared.settings import LOOPBACK
+from app.shared.settings import is_loopback
 from app.wav_file import write_atomically
 
 Job = Mapping[str, Any]
@@ -27,17 +27,18 @@ _REFUSALS = range(400, 500)
 
 
 class Client:
-    """One service, at `url`; with `direct` no proxy of the environment stands before it.
+    """One service, at `url`, under an API key if it wants one; `direct` passes by the environment's proxies.
 
     Raises RequestRefused when `url` is none.
     """
 
-    def __init__(self, url: str, *, direct: bool = False) -> None:
+    def __init__(self, url: str, *, direct: bool = False, key: str | None = None) -> None:
         self._url = url
         try:
             # A proxy is no way to this machine itself.
-            direct = direct or urlsplit(url).hostname in LOOPBACK
-            self._http = httpx.Client(base_url=url, timeout=10, trust_env=not direct)
+            direct = direct or is_loopback(urlsplit(url).hostname or "")
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            self._http = httpx.Client(base_url=url, timeout=10, trust_env=not direct, headers=headers)
         except (ValueError, httpx.InvalidURL):
             raise RequestRefused("url", f"{url} is no address; it must look like http://127.0.0.1:8000") from None
 

@@ -4,6 +4,7 @@ Settings, manifests and the audio store are looked at before anything is served,
 mend them; Redis is not, because it may come back by itself. Until then /readyz says so and POST answers 503.
 """
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -14,11 +15,13 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from app.api import jobs, operations, problems, synthesis, voices
+from app.api import cloning, jobs, operations, problems, synthesis, voices
 from app.api.admission import Admission
 from app.api.body_limit import BodyLimit, body_limit
 from app.api.dependencies import Resources
+from app.api.recording import AT_ONCE
 from app.api.request_context import RequestContext
+from app.api.voice_form import FORM_LIMIT
 from app.shared.audio_store import AudioStore
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import JobQueue
@@ -27,6 +30,7 @@ from app.shared.logs import set_up_logs
 from app.shared.provider import load_providers
 from app.shared.redis_client import connect_async, connect_for_queue
 from app.shared.settings import Settings, load_settings
+from app.shared.voice_store import VoiceStore
 
 DESCRIPTION = "Kavox speaks text on Kaggle's free GPUs. POST a text, follow its job, fetch its audio."
 
@@ -56,7 +60,9 @@ def _build(settings: Settings) -> FastAPI:
             audio=audio,
             redis=redis,
             jobs=JobStore(redis, max_waiting_jobs=settings.max_waiting_jobs),
+            voices=VoiceStore(redis),
             queue=JobQueue(queue_redis),
+            decoding=asyncio.Semaphore(AT_ONCE),
         )
         try:
             yield
@@ -70,10 +76,13 @@ def _build(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
-        middleware=[Middleware(RequestContext), Middleware(BodyLimit, limit=body_limit(settings.max_text_chars))],
+        middleware=[
+            Middleware(RequestContext),
+            Middleware(BodyLimit, limit=body_limit(settings.max_text_chars), longer={"/voices": FORM_LIMIT}),
+        ],
     )
     problems.install(app)
-    for part in (synthesis, jobs, voices, operations):
+    for part in (synthesis, jobs, voices, cloning, operations):
         app.include_router(part.router)
     return app
 

@@ -49,6 +49,9 @@ def emulator(settings: Settings, port: int, logs: Path | None) -> ChildProcess:
         *("--tail-seconds", str(settings.emulator_tail_seconds)),
         *("--time-scale", str(settings.emulator_time_scale)),
         *("--visibility-lag-seconds", str(settings.emulator_visibility_lag_seconds)),
+        *("--dataset-seconds", str(settings.emulator_dataset_seconds)),
+        *(("--python", str(settings.emulator_python)) if settings.emulator_python else ()),
+        *(("--input-dir", str(settings.emulator_input_dir)) if settings.emulator_input_dir else ()),
     ]
     return _child("emulator", command, _inherited(PREFIX, "KAGGLE"), _EMULATOR_SECONDS, logs)
 

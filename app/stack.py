@@ -26,6 +26,7 @@ from app.ports import LOOPBACK, free_port
 from app.premises import occupied
 from app.shared.errors import ConfigurationError, Permanent
 from app.shared.logs import set_up_logs
+from app.shared.provider import load_providers
 from app.shared.settings import Settings, load_settings
 from app.supervisor import CHECK_SECONDS, StopRequests, Supervisor
 
@@ -41,6 +42,8 @@ def serve() -> None:
     """Runs the stack until Ctrl-C or SIGTERM. Raises ConfigurationError when it cannot run with these settings."""
     chosen = load_settings()
     set_up_logs(chosen.log_level)
+    # Looked at before anything starts, so that what is wrong with them is said once.
+    load_providers(chosen.notebooks_dir)
     with StopRequests() as requests, occupied(chosen) as settings, Stack(settings, requests) as stack:
         stack.start()
         if stack.wait_until_ready():

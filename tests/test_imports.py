@@ -24,7 +24,7 @@ ALLOWED = [
 
 # The only modules that may import a library. The emulator stands outside, except that it must not use Kaggle's client.
 FENCES = {
-    "kagglesdk": {"workers.kaggle"},
+    "kagglesdk": {"workers.kaggle", "workers.kaggle_client", "workers.kaggle_datasets"},
     "kaggle": set(),
     "nbformat": {"workers.notebook"},
     "rq": {"app.shared.job_queue", "workers.main", "workers.tasks"},
@@ -77,8 +77,8 @@ def test_only_settings_reads_the_environment() -> None:
     """Settings come in through one door; Kaggle's credentials through another, and processes pass theirs on."""
     outside = [module for module in MODULES if not below(module, "workers.emulator")]
     readers = {module for module in outside if "os.environ" in _source(module)}
-    # The last three only pass it on to the processes that they start.
-    passing_on = {"app.programs", "workers.local", "workers.local_runner"}
+    # These pass it on to what they start, or look whether a notebook's own variables are there.
+    passing_on = {"app.programs", "workers.local", "workers.local_runner", "workers.runtime"}
     assert readers == {"app.shared.settings", "app.shared.kaggle_credentials"} | passing_on
 
 

@@ -12,7 +12,7 @@ FACTS_PAGE = Path(__file__).parents[1] / "docs" / "kaggle-facts.md"
 
 
 def test_a_live_run_speaks_ticks_the_facts_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Every fact that a CPU kernel can show without internet is seen, nothing secret is written, and no kernel stays."""
+    """Every fact that a CPU kernel shows without internet is seen, no secret is written, and no kernel stays."""
     emulator = Emulator(tmp_path / "kaggle", {"username": "somebody", "key": "sesame-key"}).start()
     transcript = tmp_path / "transcript.md"
     environment = {

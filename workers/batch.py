@@ -38,4 +38,5 @@ def choose(waiting: Sequence[Job], limits: BatchLimits) -> list[Job]:
 
 def source_bytes(job: Job) -> int:
     """How many bytes the job takes in the notebook's source, where it is JSON inside a string inside JSON."""
-    return len(json.dumps(json.dumps(json.dumps([job.speech.text, job.speech.options])))) + 300
+    carried = [job.speech.text, job.speech.options, job.speech.reference]
+    return len(json.dumps(json.dumps(json.dumps(carried)))) + 300

@@ -1,35 +1,44 @@
 """What a notebook is told of a run: the value of its one parameter, as data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from app.shared.job import Job
-from app.shared.provider import Provider
+from app.shared.provider import Language, Provider
+from workers.chunks import split
 from workers.run import Run
 
 
 def run_parameters(run: Run, jobs: Sequence[Job], provider: Provider) -> dict[str, Any]:
     """RUN of the notebook contract, for these jobs of the run."""
-    engine_names = {language.code: language.engine_name for language in provider.languages}
+    languages = {language.code: language for language in provider.languages}
     return {
         "run_id": run.id,
         "provider": run.provider,
         "model": run.model,
-        "device": "cuda" if run.gpu else "cpu",
+        "device": _device(run, provider),
         # Kaggle's image has no speech packages; here the interpreter brings them.
         "install": run.host == "kaggle",
-        "items": [_item(job, engine_names) for job in jobs],
+        "items": [_item(job, languages[job.speech.language], provider) for job in jobs],
     }
 
 
-def _item(job: Job, engine_names: Mapping[str, str]) -> dict[str, Any]:
+def _device(run: Run, provider: Provider) -> str:
+    if run.host != "kaggle":
+        # The notebook takes what the machine has.
+        return "auto"
+    return "cuda" if provider.gpu else "cpu"
+
+
+def _item(job: Job, language: Language, provider: Provider) -> dict[str, Any]:
     speech = job.speech
+    longest_chunk = language.max_chunk_characters or provider.limits.max_chunk_characters
     return {
         "id": job.id,
-        "chunks": [speech.text],
+        "chunks": split(speech.text, language.code, longest_chunk),
         "voice": speech.voice,
-        "language": engine_names.get(speech.language, speech.language),
+        "language": language.engine_name,
         "seed": speech.seed,
         "options": speech.options,
-        "reference": None,
+        "reference": speech.reference and {name: speech.reference[name] for name in ("file", "sha256", "transcript")},
     }

@@ -1,18 +1,12 @@
-"""KernelHost over kagglesdk, the only file that imports it: Kaggle's request objects over its own HTTP client.
+"""KernelHost over kagglesdk: Kaggle's request objects over its own HTTP client (`kaggle_client.py`).
 
-`import kaggle` would log in, print and perhaps exit; kagglesdk does nothing of the kind. Its client has no time-outs,
-prefers a token that it finds lying about over the account it is given, and knows only one shape of error body, so all
-three are settled here; what its errors mean stands in `kaggle_errors.py`.
+What its errors mean stands in `kaggle_errors.py`; datasets are in `kaggle_datasets.py`.
 """
 
-import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-import requests
-from kagglesdk.kaggle_env import KaggleEnv
-from kagglesdk.kaggle_http_client import KaggleHttpClient
 from kagglesdk.kernels.services.kernels_api_service import KernelsApiClient
 from kagglesdk.kernels.types.kernels_api_service import (
     ApiDeleteKernelRequest,
@@ -25,19 +19,11 @@ from kagglesdk.kernels.types.kernels_api_service import (
     ApiSaveKernelResponse,
 )
 from kagglesdk.kernels.types.kernels_enums import KernelExecutionType, KernelsListViewType, KernelWorkerStatus
-from kagglesdk.security.services.oauth_service import OAuthClient
-from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
-from requests.adapters import HTTPAdapter
 
-from app.shared.errors import (
-    CredentialsRejected,
-    HostUnreachable,
-    KavoxError,
-    PushRefused,
-    PushUncertain,
-)
+from app.shared.errors import HostUnreachable, KavoxError, PushRefused, PushUncertain
 from app.shared.kaggle_credentials import KaggleCredentials
 from workers import downloads
+from workers.kaggle_client import KaggleClient
 from workers.kaggle_errors import UNREADABLE, message, push_error, read_error, refusal, status_code
 from workers.kernel import Kernel, KernelState, KernelStatus, LogRecord, Push
 from workers.kernel_log import parse_array, parse_events
@@ -56,21 +42,8 @@ _STATES = {
 _PAGE_SIZE = 500
 
 
-class _TimeoutAdapter(HTTPAdapter):
-    """Gives every request a time-out: (connect, read) in seconds."""
-
-    def __init__(self, timeout: tuple[float, float]) -> None:
-        super().__init__()
-        self._timeout = timeout
-
-    def send(self, *args: Any, **options: Any) -> requests.Response:
-        if options.get("timeout") is None:
-            options["timeout"] = self._timeout
-        return super().send(*args, **options)
-
-
 class KaggleHost:
-    """Kaggle, or the emulator at `url`. One client a thread, because kagglesdk shares its session without a lock."""
+    """Kaggle, or the emulator at `url`."""
 
     def __init__(
         self,
@@ -83,12 +56,8 @@ class KaggleHost:
         url: str | None = None,
     ) -> None:
         self.name = name
-        self._url = url
-        self._credentials = credentials
-        self._known_owner = owner or credentials.username
+        self.client = KaggleClient(credentials=credentials, owner=owner, timeout_seconds=timeout_seconds, url=url)
         self._metadata = metadata
-        self._timeout = (min(10.0, timeout_seconds), timeout_seconds)
-        self._local = threading.local()
 
     def push(self, push: Push) -> Kernel:
         owner = self.account()
@@ -101,6 +70,7 @@ class KaggleHost:
         request.kernel_type = self._metadata.kernel_type
         request.is_private = self._metadata.is_private
         request.enable_internet = self._metadata.enable_internet
+        request.dataset_data_sources = list(push.datasets)
         request.enable_gpu = push.gpu
         if push.gpu and push.machine_shape:
             request.machine_shape = push.machine_shape
@@ -209,7 +179,7 @@ class KaggleHost:
 
     def _kernel(self, slug: str, version: int | None, *, private: bool | None = None) -> Kernel:
         # A stand-in has no page to look at.
-        page = "" if self._url else f"https://www.kaggle.com/code/{self.account()}/{slug}"
+        page = "" if self.client.url else f"https://www.kaggle.com/code/{self.account()}/{slug}"
         return Kernel(slug=slug, version=version or 1, ref=f"{self.account()}/{slug}", url=page, private=private)
 
     def _listed(self, slug: str) -> Any:
@@ -250,49 +220,12 @@ class KaggleHost:
             raise read_error(error) from None
 
     def account(self) -> str:
-        """Whose kernels these are. Raises CredentialsRejected, HostUnreachable."""
-        if self._known_owner is None:
-            request = IntrospectTokenRequest()
-            request.token = self._credentials.token
-            try:
-                answer = OAuthClient(self._http).introspect_token(request)
-            except UNREADABLE as error:
-                if status_code(error) in {400, 403, 404}:
-                    raise CredentialsRejected(f"Kaggle does not know the API token: {message(error)}") from None
-                raise read_error(error) from None
-            if not answer.active or not answer.username:
-                raise CredentialsRejected("Kaggle does not accept the API token; make a new one under Settings > API")
-            self._known_owner = answer.username
-        return self._known_owner
+        """The name of the account whose kernels these are."""
+        return self.client.account()
 
     @property
     def _kernels(self) -> KernelsApiClient:
-        return KernelsApiClient(self._http)
-
-    @property
-    def _http(self) -> KaggleHttpClient:
-        if not hasattr(self._local, "http"):
-            self._local.http = self._new_client()
-        client: KaggleHttpClient = self._local.http
-        return client
-
-    def _new_client(self) -> KaggleHttpClient:
-        given = self._credentials
-        # TEST is the environment whose paths the emulator serves; its address is replaced.
-        http = KaggleHttpClient(
-            env=KaggleEnv.TEST if self._url else KaggleEnv.PROD, api_token=given.token, user_agent="kavox"
-        )
-        if self._url:
-            http._endpoint = self._url
-        # Marked as signed in for the pair, because the client would look for a token of somebody else's first.
-        http._signed_in = None if given.token else True
-        http._init_session()
-        if not given.token:
-            http._session.auth = (given.username, given.key)
-        adapter = _TimeoutAdapter(self._timeout)
-        http._session.mount("http://", adapter)
-        http._session.mount("https://", adapter)
-        return http
+        return KernelsApiClient(self.client.http)
 
 
 def _label(kernel: Kernel) -> str:

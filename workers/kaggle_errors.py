@@ -11,6 +11,7 @@ from app.shared.errors import (
     PushRefused,
     PushUncertain,
     QuotaExhausted,
+    ReferenceRefused,
     SessionsTaken,
 )
 
@@ -49,6 +50,16 @@ def push_error(error: Exception) -> Exception:
     return PushUncertain(f"no clear answer to the push: {message(error)}")
 
 
+def dataset_error(error: Exception) -> HostUnreachable | CredentialsRejected | ReferenceRefused:
+    """What a failed upload means: whether it can be tried again, after a look at what became of it."""
+    code = status_code(error)
+    if code in {401, 403}:
+        return CredentialsRejected(f"Kaggle refuses the account's upload ({code}): {message(error)}")
+    if code is not None and 400 <= code < 500 and code not in {408, 409, 412, 425, 429}:
+        return ReferenceRefused(f"Kaggle refuses the recording ({code}): {message(error)}")
+    return HostUnreachable(f"no clear answer to the upload: {message(error)}")
+
+
 def read_error(error: Exception) -> HostUnreachable | CredentialsRejected:
     """What a failed call that changes nothing means."""
     if status_code(error) == 401:
@@ -71,10 +82,18 @@ def status_code(error: Exception) -> int | None:
 
 
 def message(error: Exception) -> str:
-    """Kaggle's own words where there are some, else the client's."""
+    """Kaggle's own words where there are some, else what happened, without the client's innards."""
     response = getattr(error, "response", None)
     said = _body(response).get("message") if response is not None else None
-    return str(said or f"{type(error).__name__}: {str(error)[:200]}")
+    if said:
+        return str(said)
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection, or one that was cut"
+    if isinstance(error, requests.HTTPError) and response is not None:
+        return f"HTTP {response.status_code}"
+    return f"an answer that is not the API's ({type(error).__name__})"
 
 
 def _body(response: requests.Response) -> dict[str, Any]:

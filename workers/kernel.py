@@ -5,8 +5,8 @@ knows nothing but this file. Every method has a time-out of its own, and all but
 with the same outcome.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +37,8 @@ class Push:
     """One notebook on its way to a host.
 
     `slug` is fresh for each run and derives from the run's id; `notebook` is the whole source as nbformat JSON.
+    `environment` names variables of this process that the notebook may see; only the local host has a use for them.
+    Its inputs are `datasets` (owner/slug) on Kaggle, and on the local host files by the name that they shall have.
     """
 
     slug: str
@@ -44,6 +46,9 @@ class Push:
     gpu: bool
     machine_shape: str | None
     timeout_seconds: int
+    environment: Collection[str] = ()
+    datasets: Sequence[str] = ()
+    references: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

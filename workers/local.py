@@ -33,7 +33,10 @@ _SECRET_WORDS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "CREDENTIAL")
 
 
 class LocalHost:
-    """Executes notebooks as processes of this machine, below `directory`. They see no credentials of the service."""
+    """Executes notebooks as processes of this machine, below `directory`.
+
+    They see no credentials, but for the variables that their push names.
+    """
 
     name = "local"
 
@@ -50,8 +53,11 @@ class LocalHost:
             with _locked(folder.path, os.O_RDONLY):
                 if not folder.was_started():
                     folder.work.mkdir(exist_ok=True)
+                    folder.input.mkdir(exist_ok=True)
+                    for name, file in push.references.items():
+                        shutil.copyfile(file, folder.input / name)
                     write_whole(folder.notebook, push.notebook)
-                    self._start(folder, push.timeout_seconds)
+                    self._start(folder, push)
         return self._kernel(push.slug)
 
     def find(self, slug: str) -> Kernel | None:
@@ -106,13 +112,13 @@ class LocalHost:
             self._stop(folder)
             shutil.rmtree(folder.path)
 
-    def _start(self, folder: KernelFolder, timeout_seconds: int) -> None:
+    def _start(self, folder: KernelFolder, push: Push) -> None:
         self._children = [child for child in self._children if child.poll() is None]  # leaves no zombies
         with _locked(folder.lock, os.O_RDWR | os.O_CREAT) as lock, folder.runner_log.open("wb") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "workers.local_runner", str(folder.path), str(timeout_seconds)],
+                [sys.executable, "-m", "workers.local_runner", str(folder.path), str(push.timeout_seconds)],
                 cwd=Path(__file__).parents[1],
-                env=_without_secrets(os.environ),
+                env={**_without_secrets(os.environ, push.environment), "KAGGLE_INPUT_DIR": str(folder.input)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -160,9 +166,9 @@ def _unreachable(problem: str) -> Iterator[None]:
         raise kind(f"{problem}: {error.strerror}") from error
 
 
-def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in environment.items()
-        if not name.upper().startswith(_SECRET_PREFIXES) and not any(word in name.upper() for word in _SECRET_WORDS)
-    }
+def _without_secrets(environment: Mapping[str, str], granted: Collection[str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name in granted or not _is_secret(name.upper())}
+
+
+def _is_secret(name: str) -> bool:
+    return name.startswith(_SECRET_PREFIXES) or any(word in name for word in _SECRET_WORDS)

@@ -6,6 +6,7 @@
        log.jsonl        what the notebook has printed so far, one LogRecord a line
        ended.json       the outcome, written last
        runner.log       what went wrong around the notebook
+       input/           the files that it finds by KAGGLE_INPUT_DIR
        work/            the notebook's current directory, and its outputs
 """
 
@@ -25,6 +26,7 @@ class KernelFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.notebook = path / "notebook.ipynb"
+        self.input = path / "input"
         self.work = path / "work"
         self.pid = path / "pid"
         self.lock = path / "running"

@@ -5,6 +5,7 @@ worker and would go on beside their successor. A second thread says that the wor
 go at its next recorded step.
 """
 
+import signal
 import sys
 import threading
 
@@ -46,17 +47,23 @@ def main() -> int:
         sys.stderr.write(f"kavox worker: {error.detail}\n")
         return EXIT_CONFIGURATION
     set_up_logs(parts.settings.log_level)
+    # Until RQ sets its own handlers, and between two of its attempts.
+    signal.signal(signal.SIGTERM, lambda *_: parts.stopping.request())
+    signal.signal(signal.SIGINT, lambda *_: parts.stopping.request())
     log.info("worker started", worker=parts.name, hosts=list(parts.presence.hosts))
     sweeper = threading.Thread(target=_keep_sweeping, args=(parts,), name="sweep", daemon=True)
     sweeper.start()
+    failures = 0
     while not parts.stopping.requested:
-        _work(parts)
+        failures = 0 if _work(parts) else failures + 1
+        # RQ gave up because Redis is gone: each attempt comes a little later.
+        parts.stopping.wait(min(5.0, 0.5 * failures))
     sweeper.join(timeout=2)
     return 0
 
 
-def _work(parts: Runtime) -> None:
-    """Takes wake-ups until a stop request or an error that RQ gives up on."""
+def _work(parts: Runtime) -> bool:
+    """Takes wake-ups until a stop request or an error that RQ gives up on; False when Redis did not answer at all."""
     try:
         # RQ waits for a silent server for as long as the worker's entry lives, 415 s unless told otherwise.
         worker = RunWorker(
@@ -65,12 +72,12 @@ def _work(parts: Runtime) -> None:
         worker.stopping = parts.stopping
         worker.log_job_description = False
         worker.work(logging_level=None)
-    except StopRequested:
+    except (StopRequested, KeyboardInterrupt):
         parts.stopping.request()
     except RedisError as error:
         log.warning("Redis does not answer", error=str(error))
-    # Also the pause before the next attempt, when RQ gave up because Redis was gone.
-    parts.stopping.wait(0.5)
+        return False
+    return True
 
 
 def _keep_sweeping(parts: Runtime) -> None:
@@ -79,7 +86,7 @@ def _keep_sweeping(parts: Runtime) -> None:
             announce(parts.redis, parts.presence)
             parts.sweep.sweep()
         except RedisError as error:
-            log.warning("sweep skipped", error=str(error))
+            log.debug("sweep skipped", error=str(error))
         except Exception:
             log.exception("sweep failed")
         if parts.stopping.wait(PERIOD_SECONDS):

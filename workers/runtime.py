@@ -16,13 +16,16 @@ from app.shared.provider import Provider, load_providers
 from app.shared.redis_client import connect, connect_for_queue, connect_for_rq_worker
 from app.shared.settings import Settings, load_settings
 from workers.kaggle import KaggleHost
+from workers.kaggle_datasets import KaggleDatasets
 from workers.kernel import KernelHost
 from workers.kernel_metadata import load_kernel_metadata
 from workers.local import LocalHost
+from workers.references import Recordings
 from workers.run_store import RunStore
 from workers.stopping import Stopping
 from workers.sweep import Sweep
 from workers.synthesis import Synthesis
+from workers.voice_records import VoiceRecords
 
 
 class Runtime:
@@ -43,7 +46,17 @@ class Runtime:
         audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
         self.presence = Presence(self.name, time.time(), sorted(hosts), _local_providers(providers))
         runs = RunStore(self.redis, self.name)
-        self.sweep = Sweep(self.redis, runs, self.queue, audio, hosts, settings)
+        voices, datasets = VoiceRecords(self.redis), {kaggle.name: KaggleDatasets(kaggle.client)}
+        self.sweep = Sweep(
+            redis=self.redis,
+            runs=runs,
+            queue=self.queue,
+            audio=audio,
+            voices=voices,
+            hosts=hosts,
+            datasets=datasets,
+            settings=settings,
+        )
         self.synthesis = Synthesis(
             settings=settings,
             runs=runs,
@@ -51,6 +64,7 @@ class Runtime:
             audio=audio,
             providers=providers,
             hosts=hosts,
+            recordings=Recordings(voices, audio, datasets),
             machine=f"{socket.gethostname()}:{settings.data_dir.resolve()}",
             stopping=self.stopping,
         )
@@ -84,10 +98,12 @@ def kaggle_host(settings: Settings) -> KaggleHost:
 
 
 def _local_providers(providers: Mapping[str, Provider]) -> list[str]:
-    """The providers whose packages this worker can import, papermill for their notebooks included."""
+    """The providers whose packages this worker can import, papermill for their notebooks included, and whose variables
+    it has."""
     return [
         provider.name
         for provider in providers.values()
         if "local" in provider.hosts
+        and all(os.environ.get(name) for name in provider.environment)
         and all(importlib.util.find_spec(package) for package in ("papermill", *provider.packages))
     ]

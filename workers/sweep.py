@@ -4,7 +4,8 @@
 - a lane whose wake-up was lost is woken;
 - a job that has waited too long fails;
 - audio whose time has passed is removed, and its job's record after as long again;
-- a kernel that could not be deleted when its run ended is deleted.
+- a kernel that could not be deleted when its run ended is deleted;
+- the recording and the datasets of a cloned voice that its caller has removed are deleted.
 """
 
 import time
@@ -21,8 +22,11 @@ from app.shared.job import Job, JobStatus, change, from_fields
 from app.shared.job_queue import JobQueue
 from app.shared.settings import Settings
 from app.shared.transition import TRANSITION, transition_arguments
+from app.shared.voice import dataset_slug, recording_name
+from workers.datasets import DatasetHost
 from workers.kernel import KernelHost
 from workers.run_store import RunStore
+from workers.voice_records import RemovedVoice, VoiceRecords
 
 log = structlog.get_logger()
 
@@ -35,18 +39,23 @@ class Sweep:
 
     def __init__(
         self,
+        *,
         redis: Redis,
         runs: RunStore,
         queue: JobQueue,
         audio: AudioStore,
+        voices: VoiceRecords,
         hosts: Mapping[str, KernelHost],
+        datasets: Mapping[str, DatasetHost],
         settings: Settings,
     ) -> None:
         self._redis = redis
         self._runs = runs
         self._queue = queue
         self._audio = audio
+        self._voices = voices
         self._hosts = hosts
+        self._datasets = datasets
         self._settings = settings
         self._transition = redis.register_script(TRANSITION)
 
@@ -60,6 +69,7 @@ class Sweep:
         self._expire_audio()
         self._expire_records()
         self._delete_leftovers()
+        self._delete_removed_voices()
 
     def _fail_overdue(self) -> None:
         hours = self._settings.max_wait_hours
@@ -110,6 +120,27 @@ class Sweep:
                 log.warning("kernel not deleted yet", kernel=slug, detail=error.detail)
             else:
                 self._redis.srem(keys.LEFTOVERS, leftover)
+
+    def _delete_removed_voices(self) -> None:
+        for voice in self._voices.removed():
+            try:
+                self._audio.delete(recording_name(voice.file))
+            except StoreUnavailable as error:
+                log.warning("recording not removed yet", voice=voice.id, detail=error.detail)
+                continue
+            self._voices.settle(voice, [host for host in voice.hosts if not self._deleted_there(voice, host)])
+
+    def _deleted_there(self, voice: RemovedVoice, host: str) -> bool:
+        """Whether the host has no dataset of the voice; a host that this worker does not know may have one."""
+        if host not in self._datasets:
+            return False
+        try:
+            self._datasets[host].delete(dataset_slug(voice.id))
+        except KavoxError as error:
+            log.warning("dataset not deleted yet", voice=voice.id, host=host, detail=error.detail)
+            return False
+        log.info("dataset deleted", voice=voice.id, host=host)
+        return True
 
     def _older(self, index: str, hours: float) -> Iterator[Job]:
         """Jobs of an index whose time is longer ago than so many hours."""

@@ -1,7 +1,7 @@
 """The road from waiting jobs to published audio, as five steps. The file to read first.
 
     claim     takes what waits in a lane and writes a run down
-    inject    puts the run's items into a copy of the provider's notebook
+    inject    puts the run's items into a copy of the provider's notebook, and their recordings where it will find them
     push      writes down that it will push, then hands the notebook to the host
     follow    polls the kernel until its session is over
     publish   fetches result.json and the wavs that it names, checks them, ends each job
@@ -13,7 +13,8 @@ an error is in `setbacks.py`.
 import hashlib
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -38,6 +39,7 @@ from workers.kernel import KernelHost, KernelState, Push
 from workers.lease import Lease
 from workers.log_follower import LogFollower
 from workers.notebook import inject
+from workers.references import Recordings, References
 from workers.run import Run, Step
 from workers.run_store import RunStore
 from workers.setbacks import Setbacks
@@ -62,6 +64,7 @@ class Synthesis:
         audio: AudioStore,
         providers: Mapping[str, Provider],
         hosts: Mapping[str, KernelHost],
+        recordings: Recordings,
         machine: str,
         stopping: Stopping,
     ) -> None:
@@ -71,6 +74,7 @@ class Synthesis:
         self._audio = audio
         self._providers = providers
         self._hosts = hosts
+        self._recordings = recordings
         self._machine = machine
         self._stopping = stopping
         self._claims = Claims(
@@ -115,7 +119,8 @@ class Synthesis:
                 self._runs.close(run)
                 return
             if run.step in {Step.CLAIMED, Step.PUSHING}:
-                run = self.push(run, self.inject(run), lease)
+                with self._references(run, lease) as references:
+                    run = self.push(run, self.inject(run), references, lease)
             if run.step is Step.PUSHED:
                 run = self.follow(run, lease)
             if run.step is Step.ENDED:
@@ -141,17 +146,24 @@ class Synthesis:
         parameters = run_parameters(run, self._runs.jobs(run), self._providers[run.provider])
         return inject(self._settings.notebooks_dir / f"{run.provider}.ipynb", parameters)
 
+    @contextmanager
+    def _references(self, run: Run, lease: Lease) -> Iterator[References]:
+        """The recordings that the run's jobs speak like; a job whose recording cannot be had fails alone."""
+        jobs = self._runs.jobs(run)
+        with self._recordings.gathered(run.host, jobs, self._pause(lease)) as references:
+            for job, error in references.refused:
+                self._setbacks.fail_job(run, job, error)
+            if references.refused and len(references.refused) == len(jobs):
+                raise references.refused[0][1]
+            yield references
+
     # push
 
-    def push(self, run: Run, notebook: str, lease: Lease) -> Run:
+    def push(self, run: Run, notebook: str, references: References, lease: Lease) -> Run:
         """Hands the notebook over exactly once, and records the kernel."""
         host = self._hosts[run.host]
         watch = Watch(host, self._runs, self._settings)
-
-        def pause() -> None:
-            lease.check()
-            self._stopping.sleep(self._settings.polling[0])
-
+        pause = self._pause(lease)
         kernel = watch.find_pushed(run, pause) if run.step is Step.PUSHING else None
         if kernel is None:
             lease.check()
@@ -159,7 +171,7 @@ class Synthesis:
             # Written down first: from here on the kernel may exist, whatever happens to this worker.
             run = self._runs.record(run, step=Step.PUSHING, pushing_at=time.time(), notebook_sha256=sha256)
             try:
-                kernel = host.push(self._push(run, notebook))
+                kernel = host.push(self._push(run, notebook, references))
             except PushUncertain as doubt:
                 log.warning("push uncertain", reason=doubt.detail)
                 kernel = watch.find_pushed(run, pause)
@@ -174,13 +186,17 @@ class Synthesis:
         fields = {"version": kernel.version, "ref": kernel.ref, "url": kernel.url, "failures": 0}
         return self._show_run(run, Phase.KERNEL_QUEUED, step=Step.PUSHED, pushed_at=time.time(), **fields)
 
-    def _push(self, run: Run, notebook: str) -> Push:
+    def _push(self, run: Run, notebook: str, references: References) -> Push:
+        provider = self._providers[run.provider]
         return Push(
             slug=run.slug,
             notebook=notebook,
             gpu=run.gpu,
-            machine_shape=self._providers[run.provider].machine_shape if run.gpu else None,
+            machine_shape=provider.machine_shape if run.gpu else None,
             timeout_seconds=max(1, int(self._settings.run_timeout_minutes * 60)),
+            environment=provider.environment,
+            datasets=references.datasets,
+            references=references.files,
         )
 
     # follow
@@ -245,6 +261,15 @@ class Synthesis:
         self._runs.settle(run, job, JobStatus.SUCCEEDED, audio=audio.view(), progress=1.0)
 
     # shared by the steps
+
+    def _pause(self, lease: Lease) -> Callable[[], None]:
+        """What to do between two looks at a host."""
+
+        def pause() -> None:
+            lease.check()
+            self._stopping.sleep(self._settings.polling[0])
+
+        return pause
 
     def _show_run(self, run: Run, phase: Phase, **fields: object) -> Run:
         """Records fields of the run, and what of them its jobs show."""

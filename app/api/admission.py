@@ -16,10 +16,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from app.api.schemas import SpeechRequest
+from app.api.speaker import choose_model, choose_speaker
 from app.shared.errors import RequestRefused
 from app.shared.job import Priority, Speech
 from app.shared.provider import Language, Provider
 from app.shared.settings import Settings
+from app.shared.voice import ClonedVoice
 
 FORMATS = ("wav",)
 MAX_METADATA_BYTES = 16 * 1024
@@ -40,13 +42,20 @@ class Admission:
     default: Provider
     kaggle_host: str
     max_text_chars: int
+    emulator_runs_gpu_providers: bool = False
 
     @classmethod
     def of(cls, settings: Settings, providers: Mapping[str, Provider]) -> "Admission":
         """The rules that the settings and the manifests make."""
         preferred = ("qwen", "hibari") if settings.kaggle_mode == "real" else ("hibari",)
         names = [name for name in preferred if name in providers] or list(providers)
-        return cls(providers, providers[names[0]], settings.kaggle_host, settings.max_text_chars)
+        return cls(
+            providers,
+            providers[names[0]],
+            settings.kaggle_host,
+            settings.max_text_chars,
+            settings.emulator_runs_gpu_providers,
+        )
 
     def provider(self, wanted: str | None) -> Provider:
         """The provider of this name, the default one for None. Raises RequestRefused, listing the valid ones."""
@@ -58,18 +67,21 @@ class Admission:
             raise RequestRefused("provider", detail, code="unknown_provider", valid=names)
         return self.providers[wanted]
 
-    def admit(self, request: SpeechRequest, local_providers: Collection[str]) -> Speech:
-        """The speech to be queued; `local_providers` are those that a living worker has the packages of.
+    def admit(
+        self, request: SpeechRequest, local_providers: Collection[str], cloned: ClonedVoice | None = None
+    ) -> Speech:
+        """The speech to be queued.
 
-        Raises RequestRefused, naming the field.
+        `local_providers` are those that a living worker has the packages of; `cloned` is the caller's own voice that
+        the request names, if it does. Raises RequestRefused, naming the field.
         """
-        provider = self.provider(request.provider)
-        model = provider.model(request.model)
-        voice = provider.voice(request.voice, model)
-        language = provider.language(request.language, voice)
+        provider = self._provider_for(request, cloned)
+        model = choose_model(request, provider, cloned)
+        provider.check_options(request.options, model)
+        speaker = choose_speaker(request, provider, model, cloned)
+        language = provider.language(request.language, speaker.languages, speaker.label)
         _check_format(request.format)
         _check_seed(request.seed, provider)
-        provider.check_options(request.options, model)
         _check_metadata(request)
         self._check_length(request.text, provider)
         host, warnings = self._place(request.gpu, provider, local_providers)
@@ -77,7 +89,7 @@ class Admission:
             text=request.text,
             provider=provider.name,
             model=model.id,
-            voice=voice.id,
+            voice=speaker.voice,
             language=language.code,
             host=host,
             gpu=provider.gpu and host != LOCAL,
@@ -88,11 +100,25 @@ class Admission:
             estimated_seconds=provider.estimated_seconds(request.text, language, request.options),
             warnings=[*warnings, *_unspeakable(request.text, provider, language)],
             metadata=request.metadata,
+            reference=speaker.reference,
         )
 
-    def asks_workers(self, request: SpeechRequest) -> bool:
+    def asks_workers(self, request: SpeechRequest, cloned: ClonedVoice | None = None) -> bool:
         """Whether `admit` will look at `local_providers`."""
-        return request.gpu is False and "kaggle" in self.provider(request.provider).hosts
+        return request.gpu is False or "kaggle" not in self._provider_for(request, cloned).hosts
+
+    def cloning_provider(self, wanted: str) -> Provider:
+        """The provider of this name, which can clone a voice. Raises RequestRefused, listing those that can."""
+        provider = self.provider(wanted)
+        if not provider.cloning_models:
+            valid = [one.name for one in self.providers.values() if one.cloning_models]
+            detail = f"{wanted} cannot clone a voice; valid: {', '.join(valid) or 'none'}"
+            raise RequestRefused("provider", detail, code="provider_cannot_clone", valid=valid)
+        return provider
+
+    def _provider_for(self, request: SpeechRequest, cloned: ClonedVoice | None) -> Provider:
+        """The provider that the request names; without a name the one that its cloned voice was made for."""
+        return self.provider(request.provider or (cloned.provider if cloned else None))
 
     def _check_length(self, text: str, provider: Provider) -> None:
         if not text.strip():
@@ -105,11 +131,12 @@ class Admission:
     def _place(self, gpu: bool | None, provider: Provider, local_providers: Collection[str]) -> tuple[str, list[str]]:
         """The host, and what the caller should know about it."""
         if "kaggle" not in provider.hosts:
+            _check_local(provider, local_providers)
             return LOCAL, [self._local_only(provider)] if gpu else []
         if gpu is False:
             _check_local(provider, local_providers)
             return LOCAL, []
-        if provider.gpu and self.kaggle_host == EMULATOR:
+        if provider.gpu and self.kaggle_host == EMULATOR and not self.emulator_runs_gpu_providers:
             detail = (
                 f"{provider.name} needs a GPU of Kaggle, and this service runs on an emulated Kaggle, which has none; "
                 "give it Kaggle credentials, or take a provider without GPU"
@@ -132,11 +159,17 @@ class Admission:
 
 def _check_local(provider: Provider, local_providers: Collection[str]) -> None:
     if provider.name not in local_providers:
+        needs = f"Python can import {', '.join(provider.packages) or 'its packages'}"
+        if provider.environment:
+            needs += f" and {', '.join(provider.environment)} is set"
+        if provider.extra:
+            needs += f" (pip install 'kavox[{provider.extra}]')"
+        on_kaggle = "kaggle" in provider.hosts
         detail = (
             f"no running worker can speak with {provider.name} on its own machine; start one with `kavox worker` where "
-            f"Python can import {', '.join(provider.packages) or 'its packages'}, or leave out gpu"
+            f"{needs}{', or leave out gpu' if on_kaggle else ''}"
         )
-        raise RequestRefused("gpu", detail, code="local_not_available")
+        raise RequestRefused("gpu" if on_kaggle else "provider", detail, code="local_not_available")
 
 
 def _check_format(wanted: str) -> None:

@@ -3,6 +3,8 @@
 Starlette has such a limit of its own, but its answer is plain text, which every client would have to treat apart.
 """
 
+from collections.abc import Mapping
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,18 +23,24 @@ def body_limit(max_text_chars: int) -> int:
 
 
 class BodyLimit:
-    """Middleware: a 413 problem for a body above `limit` bytes, whether or not it says its length beforehand."""
+    """Middleware: a 413 problem for a body above `limit` bytes, whether or not it says its length beforehand.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    `longer` has the limits of paths that take more.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, longer: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._longer = longer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _announced_bytes(scope) > self._limit:
-            await problem_response(self._refusal(), scope["path"])(scope, receive, send)
+        limit = self._longer.get(scope["path"], self._limit)
+        refusal = BodyTooLarge(f"the body is longer than {limit} bytes, which no acceptable request is")
+        if _announced_bytes(scope) > limit:
+            await problem_response(refusal, scope["path"])(scope, receive, send)
             return
         received = 0
 
@@ -40,14 +48,11 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._limit:
-                raise self._refusal()  # meets the error handlers on its way out of the route
+            if received > limit:
+                raise refusal  # meets the error handlers on its way out of the route
             return message
 
         await self._app(scope, receive_within_limit, send)
-
-    def _refusal(self) -> BodyTooLarge:
-        return BodyTooLarge(f"the body is longer than {self._limit} bytes, which no acceptable request is")
 
 
 def _announced_bytes(scope: Scope) -> int:

@@ -3,6 +3,7 @@
 All of them are coroutines, because FastAPI sends plain functions to a thread, which costs more than they do.
 """
 
+import asyncio
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from app.shared.errors import Unauthorized
 from app.shared.job_queue import JobQueue
 from app.shared.job_store import JobStore
 from app.shared.settings import Settings
+from app.shared.voice_store import VoiceStore
 
 LOCAL_CALLER = "local"
 """Whose jobs they are where no keys are set; then only this machine is served."""
@@ -33,7 +35,9 @@ class Resources:
     audio: AudioStore
     redis: Redis
     jobs: JobStore
+    voices: VoiceStore
     queue: JobQueue
+    decoding: asyncio.Semaphore
 
 
 async def _resources(request: Request) -> Resources:
@@ -87,8 +91,16 @@ async def _jobs(owned: Owned) -> JobStore:
     return owned.jobs
 
 
+async def _voices(owned: Owned) -> VoiceStore:
+    return owned.voices
+
+
 async def _queue(owned: Owned) -> JobQueue:
     return owned.queue
+
+
+async def _decoding(owned: Owned) -> asyncio.Semaphore:
+    return owned.decoding
 
 
 Caller = Annotated[str, Depends(_caller)]
@@ -96,5 +108,7 @@ Config = Annotated[Settings, Depends(_config)]
 Admitting = Annotated[Admission, Depends(_admission)]
 Audio = Annotated[AudioStore, Depends(_audio)]
 Connection = Annotated[Redis, Depends(_redis)]
+Decoding = Annotated[asyncio.Semaphore, Depends(_decoding)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
+Voices = Annotated[VoiceStore, Depends(_voices)]
 Wakeups = Annotated[JobQueue, Depends(_queue)]

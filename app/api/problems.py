@@ -34,8 +34,14 @@ class InvalidJson(errors.Permanent):
     code = "invalid_json"
 
 
+class InvalidForm(errors.Permanent):
+    """The body is not the form that it says it is."""
+
+    code = "invalid_form"
+
+
 class UnsupportedMediaType(errors.Permanent):
-    """The body says that it is something other than JSON."""
+    """The body says that it is something other than what the route takes."""
 
     code = "unsupported_media_type"
 
@@ -49,6 +55,7 @@ class BodyTooLarge(errors.Permanent):
 # The one table. The nearest class in an error's ancestry decides.
 STATUS: Mapping[type[Exception], int] = {
     InvalidJson: 400,
+    InvalidForm: 400,
     errors.Unauthorized: 401,
     errors.NotFound: 404,
     errors.Conflict: 409,
@@ -65,7 +72,10 @@ _FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 # pydantic's names for what is wrong with a value are many and change between versions; ours are few and stay.
 _VALIDATION_CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
-_VALIDATION_DETAILS = {"missing": "is required", "extra_forbidden": "is not a field of this request"}
+_VALIDATION_DETAILS = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this request; settings of the engine go into options",
+}
 
 
 def install(app: FastAPI) -> None:

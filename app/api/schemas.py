@@ -29,7 +29,7 @@ class SpeechRequest(BaseModel):
     text: str = Field(description="What to speak.")
     provider: Choice | None = Field(None, description="One of GET /providers.")
     model: Choice | None = None
-    voice: Choice | None = Field(None, description="One of GET /voices.")
+    voice: Choice | None = Field(None, description="One of GET /voices, or the id of one of your own.")
     language: Choice | None = None
     format: Choice = Field("wav", description="Only wav so far.")
     gpu: bool | None = Field(None, description="false: not on Kaggle but on a worker's own machine.")
@@ -105,10 +105,10 @@ class JobView(BaseModel):
 
     id: str
     status: JobStatus
-    phase: str
+    phase: str | None = Field(description="What is being done, until the job has ended.")
     provider: str
     model: str
-    voice: str
+    voice: str | None = Field(description="null where an option describes the voice.")
     language: str
     format: str
     gpu: bool
@@ -144,6 +144,7 @@ class JobView(BaseModel):
             created_at=_time(job.created_at),
             started_at=None if job.started_at is None else _time(job.started_at),
             finished_at=None if job.finished_at is None else _time(job.finished_at),
+            phase=None if job.status.terminal else job.phase,
             position=position,
             eta_seconds=None,
             audio=None if job.audio is None else AudioView(url=urls.audio, **job.audio),
@@ -156,7 +157,7 @@ class JobView(BaseModel):
 _FROM_SPEECH = (
     "provider", "model", "voice", "language", "format", "gpu", "seed", "options", "priority", "warnings", "metadata",
 )  # fmt: skip
-_FROM_JOB = ("id", "status", "phase", "progress", "waiting", "error", "run")
+_FROM_JOB = ("id", "status", "progress", "waiting", "error", "run")
 
 
 class JobPage(BaseModel):

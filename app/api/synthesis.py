@@ -9,15 +9,18 @@ from fastapi import APIRouter, Depends, Request, Response
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from app.api.dependencies import Admitting, Caller, Config, Connection, Jobs, Wakeups
+from app.api.dependencies import Admitting, Caller, Config, Connection, Jobs, Voices, Wakeups
 from app.api.json_body import read_json
 from app.api.problems import responses
 from app.api.schemas import EXAMPLES, JobView, SpeechRequest, job_path
+from app.shared.errors import NotFound, RequestRefused
 from app.shared.identifiers import new_id
 from app.shared.job import Job
 from app.shared.job_queue import JobQueue
 from app.shared.presence import living_workers
 from app.shared.settings import Settings
+from app.shared.voice import ClonedVoice, is_voice_id
+from app.shared.voice_store import VoiceStore
 
 router = APIRouter(tags=["speech"])
 log = structlog.get_logger(__name__)
@@ -43,15 +46,17 @@ async def synthesize(
     caller: Caller,
     admission: Admitting,
     jobs: Jobs,
+    voices: Voices,
     wakeups: Wakeups,
     redis: Connection,
     settings: Config,
     response: Response,
 ) -> JobView:
     """Accepts a text. The answer is the job; poll it at its Location until it has ended."""
-    workers = await living_workers(redis) if admission.asks_workers(speech_request) else []
+    cloned = await _cloned_voice(speech_request, voices, caller)
+    workers = await living_workers(redis) if admission.asks_workers(speech_request, cloned) else []
     local_providers = {name for worker in workers for name in worker.local_providers}
-    speech = admission.admit(speech_request, local_providers)
+    speech = admission.admit(speech_request, local_providers, cloned)
     job = Job(id=new_id(), caller=caller, created_at=time.time(), speech=speech)
     if await jobs.submit(job):
         await _wake(wakeups, job)
@@ -63,6 +68,17 @@ async def synthesize(
 def poll_seconds(settings: Settings) -> int:
     """How long to wait before looking at a job again: nothing changes faster than its run is polled."""
     return max(1, math.ceil(settings.polling[0]))
+
+
+async def _cloned_voice(speech_request: SpeechRequest, voices: VoiceStore, caller: str) -> ClonedVoice | None:
+    """The caller's own voice that is asked for, None for one of a manifest. Raises RequestRefused for nobody's."""
+    voice_id = speech_request.voice
+    if voice_id is None or not is_voice_id(voice_id):
+        return None
+    try:
+        return await voices.get(voice_id, caller)
+    except NotFound as error:
+        raise RequestRefused("voice", error.detail, code="unknown_voice") from None
 
 
 async def _wake(wakeups: JobQueue, job: Job) -> None:

@@ -1,16 +1,18 @@
-"""What can be asked for: providers and their voices."""
+"""What can be asked for: providers, their voices, and the caller's own cloned ones."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi import Query as QueryParameters
 from pydantic import BaseModel, Field
 
-from app.api.dependencies import Admitting, Caller
+from app.api.dependencies import Admitting, Caller, Voices
 from app.api.problems import responses
 from app.api.schemas import Query
 from app.shared.provider import Provider, Voice
+from app.shared.voice import ClonedVoice
 
 router = APIRouter(tags=["speech"])
 
@@ -22,10 +24,42 @@ class ProviderList(BaseModel):
     providers: Sequence[Provider]
 
 
+class RecordingView(BaseModel):
+    """What a cloned voice was cloned from."""
+
+    seconds: float
+    sample_rate: int
+    sha256: str
+    transcript: str | None
+    created_at: datetime
+
+
 class VoiceView(Voice):
-    """A voice and whose it is."""
+    """A voice and whose it is; `recording` is null for the voices of the manifests."""
 
     provider: str
+    recording: RecordingView | None = None
+
+    @classmethod
+    def of_recording(cls, voice: ClonedVoice, provider: Provider | None) -> "VoiceView":
+        """A cloned voice, as its caller sees it."""
+        models = provider.cloning_models if provider else []
+        spoken = dict.fromkeys(code for model in models for code in (provider.languages_of(model) if provider else []))
+        return cls(
+            id=voice.id,
+            title=voice.name,
+            # The one that it was given comes first, because it is taken by default.
+            languages=sorted(spoken, key=lambda code: code != voice.language),
+            models=[model.id for model in models if model.shortest_reference_seconds <= voice.seconds],
+            provider=voice.provider,
+            recording=RecordingView(
+                seconds=voice.seconds,
+                sample_rate=voice.sample_rate,
+                sha256=voice.sha256,
+                transcript=voice.transcript,
+                created_at=datetime.fromtimestamp(voice.created_at, UTC),
+            ),
+        )
 
 
 class VoiceList(BaseModel):
@@ -47,15 +81,25 @@ async def list_providers(admission: Admitting, _: Caller) -> ProviderList:
     return ProviderList(default=admission.default.name, providers=list(admission.providers.values()))
 
 
-@router.get("/voices", responses=responses(401, 422))
-async def list_voices(query: Annotated[VoiceQuery, QueryParameters()], admission: Admitting, _: Caller) -> VoiceList:
-    """Every voice, or those of one provider, or those that speak one language."""
+@router.get("/voices", responses=responses(401, 422, 503))
+async def list_voices(
+    query: Annotated[VoiceQuery, QueryParameters()], admission: Admitting, voices: Voices, caller: Caller
+) -> VoiceList:
+    """Every voice, or those of one provider, or those that speak one language; your own come first."""
     providers = admission.providers.values() if query.provider is None else [admission.provider(query.provider)]
+    known = {provider.name: provider for provider in providers}
+    own = [
+        VoiceView.of_recording(voice, known.get(voice.provider))
+        for voice in await voices.list(caller)
+        if query.provider in {None, voice.provider}
+    ]
+    built_in = [
+        VoiceView(provider=provider.name, **voice.model_dump()) for provider in providers for voice in provider.voices
+    ]
     return VoiceList(
         voices=[
-            VoiceView(provider=provider.name, **voice.model_dump())
-            for provider in providers
-            for voice in provider.voices
+            voice
+            for voice in [*own, *built_in]
             if query.language is None or any(_matches(code, query.language) for code in voice.languages)
         ]
     )

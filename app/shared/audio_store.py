@@ -1,4 +1,4 @@
-"""Finished audio: files below a folder, or objects in a bucket, behind one interface.
+"""Finished audio and recordings: files below a folder, or objects in a bucket, behind one interface.
 
 A file's name is made of the job's id and the content's sha256. What the file is (type, size, sha256) stands in the job,
 because a local folder keeps no attributes. Writing is atomic: a reader sees the whole file or none.
@@ -40,12 +40,21 @@ class AudioStore:
                 f"KAVOX_AUDIO_URL or KAVOX_DATA_DIR: cannot keep audio there: {_cause(error)}"
             ) from None
 
-    def put(self, name: str, path: Path) -> None:
-        """Copies a file into the store, in place of one with the same name. Raises StorageFull."""
+    def put(self, name: str, content: Path | bytes) -> None:
+        """Copies a file or its bytes into the store, in place of one with the same name. Raises StorageFull."""
         try:
-            obstore.put(self._store, name, path)
+            obstore.put(self._store, name, content)
         except (BaseError, OSError) as error:
-            raise StorageFull(f"the audio cannot be stored: {_cause(error)}; free some space, the run waits") from None
+            raise StorageFull(f"the audio cannot be stored: {_cause(error)}; free some space") from None
+
+    def fetch(self, name: str) -> bytes:
+        """The whole file. Raises Gone when it is not there, or StoreUnavailable."""
+        try:
+            return bytes(obstore.get(self._store, name).bytes())
+        except FileNotFoundError:
+            raise Gone("the audio is no longer stored", code="audio_expired") from None
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable(f"the audio cannot be read: {_cause(error)}") from None
 
     async def stream(self, name: str) -> AsyncIterator[bytes]:
         """The file's bytes, piece by piece. Raises at once Gone when it is not there, or StoreUnavailable."""

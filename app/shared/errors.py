@@ -19,6 +19,7 @@
         ├── Unauthorized          the key is missing or wrong
         ├── CredentialsRejected   Kaggle does not accept the credentials
         ├── InjectionFailed       the notebook template cannot take the run's items
+        ├── ReferenceRefused      the recording of a cloned voice is gone, or the host does not take it
         ├── PushRefused           Kaggle answered the push with a refusal that waiting does not cure
         ├── KernelNotFound        a kernel that was there is gone
         ├── KernelTimedOut        the kernel found no machine in time, or did not end in time
@@ -159,6 +160,12 @@ class InjectionFailed(Permanent):
     """The notebook template is missing, broken, or has no cell to put the items into."""
 
     code = "injection_failed"
+
+
+class ReferenceRefused(Permanent):
+    """The jobs of this cloned voice cannot be spoken; others of their run can."""
+
+    code = "voice_unusable"
 
 
 class PushRefused(Permanent):

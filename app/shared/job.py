@@ -73,12 +73,16 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True)
 class Speech:
-    """What is to be spoken, and where: decided when the job is accepted, never changed afterwards."""
+    """What is to be spoken, and where: decided when the job is accepted, never changed afterwards.
+
+    `voice` is None where an option stands for one. `reference` is the recording of a cloned voice, with the fields
+    voice, file, sha256 and transcript.
+    """
 
     text: str
     provider: str
     model: str
-    voice: str
+    voice: str | None
     language: str
     host: str
     gpu: bool
@@ -89,6 +93,7 @@ class Speech:
     estimated_seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
+    reference: dict[str, Any] | None = None
 
     @property
     def lane(self) -> str:

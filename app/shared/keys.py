@@ -14,6 +14,9 @@
     kavox:run:<id>:lease           string  the worker that owns the run, gone when it has not renewed
     kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu or cpu
     kavox:leftovers                set     <host>/<slug> of kernels that are still to be deleted
+    kavox:voice:<id>               hash    one cloned voice (app/shared/voice_store.py says which fields)
+    kavox:voices:<caller>          zset    a caller's cloned voices, in the order of their ids
+    kavox:removed_voices           hash    by id: file and hosts of a recording that the sweep is still to delete
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
 
@@ -30,5 +33,8 @@ JOBS = "kavox:jobs:"
 RUN = "kavox:run:"
 RUNS = "kavox:runs:"
 LEFTOVERS = "kavox:leftovers"
+VOICE = "kavox:voice:"
+VOICES = "kavox:voices:"
+REMOVED_VOICES = "kavox:removed_voices"
 WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"

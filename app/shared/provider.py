@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from app.shared.errors import ConfigurationError, RequestRefused
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 
 
 class _Part(BaseModel):
@@ -58,7 +59,8 @@ class Voice(_Part):
 class Language(_Part):
     """One language; `speakable` is a regular expression that matches a single character with a sound in it.
 
-    `engine` is the engine's own name for it, the code where there is none.
+    `engine` is the engine's own name for it, the code where there is none. A language that says more in a character has
+    limits of its own.
     """
 
     code: str
@@ -66,6 +68,7 @@ class Language(_Part):
     speakable: str
     engine: str = ""
     characters_per_second: float | None = Field(None, gt=0)
+    max_chunk_characters: int | None = Field(None, gt=0)
 
     @property
     def engine_name(self) -> str:
@@ -135,7 +138,8 @@ class Provider(_Part):
     """One notebook and what it can do.
 
     `gpu`: it needs one, and `machine_shape` is Kaggle's name for which (NvidiaTeslaT4); `packages`: what a local host
-    must be able to import.
+    must be able to import, and `extra` the extra of Kavox that brings them; `environment`: variables, such as a key,
+    that the local host must have and passes on to this provider's notebook alone.
     """
 
     name: Name
@@ -147,6 +151,8 @@ class Provider(_Part):
     hosts: Sequence[Literal["kaggle", "local"]] = Field(min_length=1)
     seed: bool
     packages: Sequence[str]
+    extra: Name | None = None
+    environment: Sequence[Variable] = ()
     engine: Engine
     default_model: str
     default_voice: str
@@ -160,6 +166,10 @@ class Provider(_Part):
     def _is_consistent(self) -> "Provider":
         if self.gpu != (self.machine_shape is not None):
             raise ValueError("machine_shape names the GPU, so it goes with gpu = true and only with it")
+        if self.environment and "kaggle" in self.hosts:
+            raise ValueError("environment is for providers that run locally only: nothing of it may reach Kaggle")
+        if any(name.startswith(("KAVOX", "KAGGLE")) for name in self.environment):
+            raise ValueError("environment must not name variables of Kavox or Kaggle")
         if self.default_model not in {model.id for model in self.models}:
             raise ValueError(f"default_model '{self.default_model}' is not among the models")
         if self.default_voice not in {voice.id for voice in self.voices}:
@@ -190,13 +200,25 @@ class Provider(_Part):
                 return voice
         raise _unknown("voice", wanted, f"{self.name} with model {model.id}", [voice.id for voice in voices])
 
-    def language(self, wanted: str | None, voice: Voice) -> Language:
-        """The language with this code, the voice's first one for None. Raises RequestRefused."""
-        code = wanted or voice.languages[0]
+    def language(self, wanted: str | None, spoken: Sequence[str], speaker: str) -> Language:
+        """The language with this code, the first one that the speaker speaks for None. Raises RequestRefused."""
+        code = wanted or spoken[0]
         for language in self.languages:
-            if language.code == code and code in voice.languages:
+            if language.code == code and code in spoken:
                 return language
-        raise _unknown("language", wanted, f"voice {voice.id}", list(voice.languages))
+        raise _unknown("language", wanted, speaker, list(spoken))
+
+    def languages_of(self, model: Model) -> Sequence[str]:
+        """What a voice that is none of the model's own can speak: what those speak, all languages where it has none."""
+        own = {
+            code for voice in self.voices if not voice.models or model.id in voice.models for code in voice.languages
+        }
+        return [language.code for language in self.languages if not own or language.code in own]
+
+    @property
+    def cloning_models(self) -> Sequence[Model]:
+        """The models that speak with the voice of a recording."""
+        return [model for model in self.models if model.clones]
 
     def check_options(self, options: Mapping[str, object], model: Model) -> None:
         """Raises RequestRefused for an option that the model has not, or a value that it does not take."""

@@ -5,7 +5,9 @@ environment wins); `.env.example` explains them. Settings are passed in, never i
 """
 
 import difflib
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
@@ -20,7 +22,7 @@ from app.shared.kaggle_credentials import find_kaggle_credentials
 
 PREFIX = "KAVOX_"
 REAL_KAGGLE = "https://api.kaggle.com"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_KERNEL_ID = re.compile(r"[A-Za-z0-9-]+/[a-z0-9][a-z0-9-]{1,24}")
 
 KaggleMode = Literal["real", "emulated"]
 
@@ -31,7 +33,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     # Kaggle
-    kernel_id: str | None = Field(None, pattern=r"^[A-Za-z0-9-]+/[a-z0-9][a-z0-9-]{1,24}$")
+    kernel_id: str | None = None
     kaggle_api_url: str | None = None
     deployment_timeout_minutes: float = Field(30, gt=0)
     run_timeout_minutes: float = Field(60, gt=0, le=720)
@@ -75,6 +77,17 @@ class Settings(BaseSettings):
     emulator_tail_seconds: float = Field(0, ge=0)
     emulator_time_scale: float = Field(1, ge=0)
     emulator_visibility_lag_seconds: float = Field(0, ge=0)
+    emulator_dataset_seconds: float = Field(0, ge=0)
+    emulator_python: Path | None = None
+    emulator_input_dir: Path | None = None
+    emulator_runs_gpu_providers: bool = False
+
+    @field_validator("kernel_id")
+    @classmethod
+    def _owner_and_prefix(cls, value: str | None) -> str | None:
+        if value and not _KERNEL_ID.fullmatch(value):
+            raise ValueError("must look like owner/prefix; the prefix has 2 to 25 small letters, digits and dashes")
+        return value or None
 
     @field_validator("redis_url")
     @classmethod
@@ -92,10 +105,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _keys_off_loopback(self) -> Self:
-        if not self.callers and self.host not in LOOPBACK:
+        if not self.callers and not is_loopback(self.host):
             raise ValueError(
                 f"KAVOX_HOST={self.host} is open to the network, so KAVOX_API_KEYS must name at least one key "
                 "(name:key,…); without keys only 127.0.0.1 is served"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gaps_in_order(self) -> Self:
+        shortest, longest = self.polling
+        if shortest > longest:
+            raise ValueError(
+                f"KAVOX_POLLING_MIN_SECONDS={shortest:g} is longer than KAVOX_POLLING_INTERVAL_SECONDS={longest:g}"
             )
         return self
 
@@ -108,7 +130,8 @@ class Settings(BaseSettings):
             name, colon, key = pair.partition(":")
             if not colon or not name.strip() or not key.strip():
                 raise ValueError("KAVOX_API_KEYS must look like name:key,name:key")
-            callers[key.strip()] = name.strip()
+            if callers.setdefault(key.strip(), name.strip()) != name.strip():
+                raise ValueError("KAVOX_API_KEYS gives the same key to two names")
         return callers
 
     @property
@@ -159,6 +182,14 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigurationError(
             "; ".join(_line(problem["loc"], problem["msg"]) for problem in error.errors())
         ) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server on this host."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _line(location: tuple[int | str, ...], message: str) -> str:

@@ -25,6 +25,13 @@ title = "Small"
 [[models]]
 id = "large"
 title = "Large"
+clones = {clones}
+
+[[models]]
+id = "careful"
+title = "Careful"
+clones = {clones}
+shortest_reference_seconds = 8
 
 [[voices]]
 id = "heart"
@@ -58,6 +65,12 @@ type = "string"
 description = "Mood."
 choices = ["glad", "sad"]
 
+[options.describe]
+type = "string"
+description = "A voice in words."
+models = ["large"]
+replaces_voice = true
+
 [limits]
 max_text_characters = {most}
 max_chunk_characters = 300
@@ -76,11 +89,20 @@ def write_manifests(directory: Path) -> Path:
     _write(directory, "hibari", gpu=False, hosts=["kaggle", "local"], seed=True, most=MOST_CHARACTERS)
     _write(directory, "qwen", gpu=True, hosts=["kaggle"], seed=True)
     _write(directory, "chatterbox", gpu=True, hosts=["kaggle"], seed=True)
-    _write(directory, "edge", gpu=False, hosts=["local"], seed=False, most=100_000)
+    _write(directory, "edge", gpu=False, hosts=["local"], seed=False, most=100_000, clones=False)
     return directory
 
 
-def _write(directory: Path, name: str, *, gpu: bool, hosts: list[str], seed: bool, most: int = MOST_CHARACTERS) -> None:
+def _write(
+    directory: Path,
+    name: str,
+    *,
+    gpu: bool,
+    hosts: list[str],
+    seed: bool,
+    most: int = MOST_CHARACTERS,
+    clones: bool = True,
+) -> None:
     text = _MANIFEST.format(
         name=name,
         title=name.title(),
@@ -88,6 +110,7 @@ def _write(directory: Path, name: str, *, gpu: bool, hosts: list[str], seed: boo
         hosts=", ".join(f'"{host}"' for host in hosts),
         seed=str(seed).lower(),
         most=most,
+        clones=str(clones).lower(),
     )
     (directory / f"{name}.toml").write_text(text, encoding="utf-8")
     (directory / f"{name}.ipynb").write_text("{}", encoding="utf-8")

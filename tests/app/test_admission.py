@@ -41,7 +41,7 @@ def test_a_job_runs_where_the_table_says(
 ) -> None:
     """A job that needs no GPU of Kaggle runs where it may, and says so when that is not what was asked for."""
     request = SpeechRequest(text="Hello.", provider=provider, gpu=gpu)
-    speech = _admission(place, kaggle_host).admit(request, local_providers={"hibari", "qwen"})
+    speech = _admission(place, kaggle_host).admit(request, local_providers={"hibari", "qwen", "edge"})
     assert speech.host == host.replace("<kaggle>", kaggle_host)
     assert speech.warnings == warnings
     assert speech.gpu is False
@@ -63,12 +63,12 @@ def test_an_emulated_kaggle_has_no_gpu(place: Place, gpu: bool | None) -> None:
     assert (refusal.value.field, refusal.value.code) == ("provider", "needs_kaggle")
 
 
-@pytest.mark.parametrize("provider", ["hibari", "qwen"])
-def test_no_worker_no_local_run(place: Place, provider: str) -> None:
+@pytest.mark.parametrize(("provider", "field"), [("hibari", "gpu"), ("qwen", "gpu"), ("edge", "provider")])
+def test_no_worker_no_local_run(place: Place, provider: str, field: str) -> None:
     """Without a living worker that has the packages, a local run is refused, and the packages are named."""
     with pytest.raises(RequestRefused, match=f"{provider}_package") as refusal:
-        _admission(place, "kaggle").admit(SpeechRequest(text="Hello.", provider=provider, gpu=False), {"edge"})
-    assert (refusal.value.field, refusal.value.code) == ("gpu", "local_not_available")
+        _admission(place, "kaggle").admit(SpeechRequest(text="Hello.", provider=provider, gpu=False), {"other"})
+    assert (refusal.value.field, refusal.value.code) == (field, "local_not_available")
 
 
 def test_a_living_worker_makes_local_runs_possible(api: httpx.Client, workshop: Workshop) -> None:

@@ -40,6 +40,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"text": "a", "options": {"speed": True}}, "options.speed", "invalid_option"),
     ({"text": "a", "options": {"speed": 3}}, "options.speed", "invalid_option"),
     ({"text": "a", "options": {"mood": "angry"}}, "options.mood", "invalid_option"),
+    ({"text": "a", "options": {"describe": "old"}}, "options.describe", "unknown_option"),
+    ({"text": "a", "model": "large", "voice": "heart", "options": {"describe": "old"}}, "voice", "voice_and_option"),
+    ({"text": "a", "voice": "voice-0123456789abcdef01234"}, "voice", "unknown_voice"),
     ({"text": "a", "metadata": "mine"}, "metadata", "wrong_type"),
     ({"text": "a", "metadata": {"big": "x" * 17_000}}, "metadata", "metadata_too_large"),
     ({"text": "a", "metadata": {"big": 10**30}}, "metadata.big", "invalid_value"),
@@ -80,7 +83,7 @@ def test_a_problem_is_complete(api: httpx.Client) -> None:
     ("request_body", "valid"),
     [
         ({"text": "a", "provider": "nobody"}, ["chatterbox", "edge", "hibari", "qwen"]),
-        ({"text": "a", "model": "huge"}, ["small", "large"]),
+        ({"text": "a", "model": "huge"}, ["small", "large", "careful"]),
         ({"text": "a", "model": "large", "voice": "x"}, ["heart", "grand"]),
         ({"text": "a", "language": "fr"}, ["en", "de-at"]),
         ({"text": "a", "options": {"sped": 1}}, ["speed", "mood"]),

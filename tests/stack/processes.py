@@ -78,7 +78,10 @@ class Serve:
     @property
     def valkey(self) -> int:
         """The process number of its embedded server."""
-        return int((self.data_dir / "valkey" / "lock").read_text())
+        named = self.data_dir / "valkey" / "lock"
+        # It is empty for a moment while a server is started anew.
+        wait_until(lambda: named.exists() and named.read_text(), "the server's process number")
+        return int(named.read_text())
 
     def wait_until_ready(self) -> None:
         """Waits for the banner."""
@@ -100,5 +103,6 @@ class Serve:
             if each.is_running():
                 each.kill()
         # An adopted server is nobody's child.
-        if (self.data_dir / "valkey" / "lock").read_text() and lives(self.valkey):
+        named = self.data_dir / "valkey" / "lock"
+        if named.exists() and named.read_text() and lives(self.valkey):
             os.kill(self.valkey, signal.SIGKILL)

@@ -98,10 +98,8 @@ def test_killed_valkey_comes_back_where_it_was(serve: Serve) -> None:
 
 
 def test_what_a_process_cannot_run_with_ends_the_stack(start_serve: StartServe, tmp_path: Path) -> None:
-    """A folder without notebooks is a process' own exit 78, its own line, and the stack's exit 78."""
-    (tmp_path / "empty").mkdir()
-
-    serve = start_serve(NOTEBOOKS_DIR=tmp_path / "empty")
+    """A store that nobody knows is a process' own exit 78, its own line, and the stack's exit 78."""
+    serve = start_serve(AUDIO_URL="nonsense://nowhere")
 
     assert serve.process.wait(20) == 78
     assert not lives(serve.valkey)

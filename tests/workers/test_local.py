@@ -21,7 +21,7 @@ from workers.local import LocalHost
 ROOT = Path(__file__).parents[2]
 
 RUN_FOR_EVER = "open('begun', 'w').close(); import time; time.sleep(600)"
-WAIT_FOR_GO = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.02)"
+WAIT_FOR_GO = "import os, time\nopen('started', 'w').close()\nwhile not os.path.exists('go'): time.sleep(0.02)"
 
 
 @pytest.fixture
@@ -178,7 +178,8 @@ def test_a_run_outlives_its_worker(folder: Path) -> None:
     )
     worker = subprocess.Popen([sys.executable, "-c", script, str(folder)], cwd=ROOT, start_new_session=True)
     host = LocalHost(folder)
-    wait_until(lambda: host.find("kavox-run-1"))
+    # Not before its first cell runs: until then the runner may still be leaving the worker's group.
+    wait_until((folder / "kavox-run-1" / "work" / "started").exists)
     kernel = host.find("kavox-run-1")
     assert kernel is not None
 

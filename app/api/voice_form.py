@@ -1,0 +1,88 @@
+"""Reads the form of POST /voices, and says exactly what is wrong with one that cannot be read."""
+
+from typing import Annotated, Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from app.api.problems import BodyTooLarge, InvalidForm, UnsupportedMediaType
+from app.api.schemas import Choice
+from app.shared.errors import RequestRefused
+
+LARGEST_FILE = 20 * 1024 * 1024
+_LONGEST_FIELD = 16 * 1024
+_MOST_FIELDS = 10
+FORM_LIMIT = LARGEST_FILE + 2 * _MOST_FIELDS * _LONGEST_FIELD
+"""The longest form, in bytes: the file, the fields and what stands between them."""
+
+NOTICE = (
+    "Send consent=true only if the person who is heard agrees to being cloned. The recording is uploaded to Kaggle, "
+    "as a private dataset, when it is first spoken with there. As others report, uploads carry a licence to Kaggle "
+    "and deletion can take months."
+)
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class VoiceForm(BaseModel):
+    """The fields of POST /voices beside its file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[Line, Field(max_length=64, description="Yours, for your own lists.")]
+    provider: Annotated[Choice, Field(description="One of GET /providers with a model that clones.")]
+    transcript: Annotated[Line | None, Field(max_length=1000, description="The words of the recording.")] = None
+    language: Annotated[Choice | None, Field(description="What to speak unless a job says otherwise.")] = None
+    consent: Annotated[str, Field(pattern="^true$", description=NOTICE)]
+
+
+async def read_voice_form(request: Request) -> tuple[VoiceForm, bytes]:
+    """The fields and the file's bytes.
+
+    Raises UnsupportedMediaType, InvalidForm, BodyTooLarge, RequestRefused or RequestValidationError.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "multipart/form-data":
+        raise UnsupportedMediaType(
+            f"the body is '{media_type or 'of no stated type'}'; send a multipart/form-data form"
+        )
+    try:
+        async with request.form(max_files=1, max_fields=_MOST_FIELDS, max_part_size=_LONGEST_FIELD) as form:
+            fields = _by_name(form.multi_items())
+            file = fields.pop("file", None)
+            voice_form = _checked(fields)
+            return voice_form, await _content(file)
+    except HTTPException as error:
+        raise InvalidForm(f"the form cannot be read: {error.detail}") from None
+
+
+def _by_name(items: list[tuple[str, UploadFile | str]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in items:
+        if name in fields:
+            raise RequestRefused(name, "is given more than once", code="invalid_value")
+        fields[name] = value
+    return fields
+
+
+def _checked(fields: dict[str, Any]) -> VoiceForm:
+    if fields.get("consent") != "true":
+        raise RequestRefused("consent", NOTICE, code="consent_required")
+    try:
+        return VoiceForm.model_validate(fields)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from None
+
+
+async def _content(file: UploadFile | str | None) -> bytes:
+    if not isinstance(file, UploadFile):
+        what = "is required" if file is None else "must be a file, with a file name"
+        raise RequestRefused("file", what, code="missing_field" if file is None else "wrong_type")
+    content = await file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise BodyTooLarge(f"the file is longer than {LARGEST_FILE} bytes")
+    return content

@@ -1,0 +1,87 @@
+"""Kaggle's own HTTP client, set up so that a service can live with it, and the account that it speaks for.
+
+`import kaggle` would log in, print and perhaps exit; kagglesdk does nothing of the kind. Its client has no time-outs,
+and prefers a token that it finds lying about over the account it is given: both are settled here.
+"""
+
+import threading
+from typing import Any
+
+import requests
+from kagglesdk.kaggle_env import KaggleEnv
+from kagglesdk.kaggle_http_client import KaggleHttpClient
+from kagglesdk.security.services.oauth_service import OAuthClient
+from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
+from requests.adapters import HTTPAdapter
+
+from app.shared.errors import CredentialsRejected
+from app.shared.kaggle_credentials import KaggleCredentials
+from workers.kaggle_errors import UNREADABLE, message, read_error, status_code
+
+
+class _TimeoutAdapter(HTTPAdapter):
+    """Gives every request a time-out: (connect, read) in seconds."""
+
+    def __init__(self, timeout: tuple[float, float]) -> None:
+        super().__init__()
+        self._timeout = timeout
+
+    def send(self, *args: Any, **options: Any) -> requests.Response:
+        if options.get("timeout") is None:
+            options["timeout"] = self._timeout
+        return super().send(*args, **options)
+
+
+class KaggleClient:
+    """Kaggle, or the emulator at `url`. One client a thread, because kagglesdk shares its session without a lock."""
+
+    def __init__(
+        self, *, credentials: KaggleCredentials, owner: str | None, timeout_seconds: float, url: str | None
+    ) -> None:
+        self.url = url
+        self.timeout = (min(10.0, timeout_seconds), timeout_seconds)
+        self._credentials = credentials
+        self._known_owner = owner or credentials.username
+        self._local = threading.local()
+
+    def account(self) -> str:
+        """The account's name; where there is only a token, Kaggle is asked once."""
+        if self._known_owner is None:
+            request = IntrospectTokenRequest()
+            request.token = self._credentials.token
+            try:
+                answer = OAuthClient(self.http).introspect_token(request)
+            except UNREADABLE as error:
+                if status_code(error) in {400, 403, 404}:
+                    raise CredentialsRejected(f"Kaggle does not know the API token: {message(error)}") from None
+                raise read_error(error) from None
+            if not answer.active or not answer.username:
+                raise CredentialsRejected("Kaggle does not accept the API token; make a new one under Settings > API")
+            self._known_owner = answer.username
+        return self._known_owner
+
+    @property
+    def http(self) -> KaggleHttpClient:
+        """This thread's client, for the services of kagglesdk."""
+        if not hasattr(self._local, "http"):
+            self._local.http = self._new_client()
+        client: KaggleHttpClient = self._local.http
+        return client
+
+    def _new_client(self) -> KaggleHttpClient:
+        given = self._credentials
+        # TEST is the environment whose paths the emulator serves; its address is replaced.
+        http = KaggleHttpClient(
+            env=KaggleEnv.TEST if self.url else KaggleEnv.PROD, api_token=given.token, user_agent="kavox"
+        )
+        if self.url:
+            http._endpoint = self.url
+        # Marked as signed in for the pair, because the client would look for a token of somebody else's first.
+        http._signed_in = None if given.token else True
+        http._init_session()
+        if not given.token:
+            http._session.auth = (given.username, given.key)
+        adapter = _TimeoutAdapter(self.timeout)
+        http._session.mount("http://", adapter)
+        http._session.mount("https://", adapter)
+        return http
