@@ -11,34 +11,31 @@ an error is in `setbacks.py`.
 """
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 
-from app.shared.audio_store import AudioStore, audio_name
+from app.shared.audio_store import AudioStore
 from app.shared.errors import (
-    AudioRejected,
     CredentialsRejected,
     HostUnreachable,
     LeaseLost,
     PushUncertain,
     Transient,
 )
-from app.shared.job import Job, JobStatus, Phase
+from app.shared.job import Phase
 from app.shared.job_queue import JobQueue
 from app.shared.provider import Provider
 from app.shared.settings import Settings
-from workers import outputs
 from workers.claim import Claims
 from workers.items import run_parameters
 from workers.kernel import KernelHost, KernelState, Push
 from workers.lease import Lease
 from workers.log_follower import LogFollower
 from workers.notebook import inject
+from workers.publishing import Publisher
 from workers.references import Recordings, References
 from workers.run import Run, Step
 from workers.run_store import RunStore
@@ -71,7 +68,6 @@ class Synthesis:
         self._settings = settings
         self._runs = runs
         self._queue = queue
-        self._audio = audio
         self._providers = providers
         self._hosts = hosts
         self._recordings = recordings
@@ -81,6 +77,7 @@ class Synthesis:
             settings=settings, runs=runs, queue=queue, providers=providers, machine=machine, stopping=stopping
         )
         self._setbacks = Setbacks(runs, hosts, settings)
+        self._publisher = Publisher(runs, audio, self._setbacks, settings)
 
     def run_lane(self, lane: str) -> None:
         """Claims what waits in the lane, if a session is free, and carries it to its end."""
@@ -226,39 +223,7 @@ class Synthesis:
 
     def publish(self, run: Run, lease: Lease) -> None:
         """Gives each job its own audio or its own error, then removes the kernel."""
-        host, jobs = self._hosts[run.host], {job.id: job for job in self._runs.jobs(run)}
-        with tempfile.TemporaryDirectory(prefix=f"kavox-{run.id}-") as folder:
-            directory = Path(folder)
-            items: dict[str, outputs.ResultItem] = {}
-            # None are left where a worker died between ending the last one and closing the run.
-            if jobs:
-                try:
-                    result = outputs.fetch_result(host, run, directory)
-                    items = {item.id: item for item in result.items if item.id in jobs}
-                    outputs.fetch_audio(host, run, items.values(), directory)
-                except HostUnreachable as error:
-                    Watch(host, self._runs, self._settings).expect_outputs(run, error)
-                self._runs.record(run, show={"phase": Phase.CHECKING})
-            for job in jobs.values():
-                lease.check()
-                self._publish_item(run, job, items.get(job.id), directory)
-        self._setbacks.remove_kernel(run)
-        self._runs.close(run)
-        log.info("run published", jobs=len(jobs))
-
-    def _publish_item(self, run: Run, job: Job, item: outputs.ResultItem | None, directory: Path) -> None:
-        try:
-            if item is None or item.status == "failed":
-                reason = (item.error if item else None) or "no reason given"
-                raise AudioRejected(f"the notebook could not speak it: {reason}", code="synthesis_failed")
-            audio = outputs.checked(item, directory)
-        except AudioRejected as error:
-            self._setbacks.fail_job(run, job, error)
-            return
-        # Asked again right before it counts: a worker that was stopped for long must not publish over its successor.
-        self._runs.renew(run)
-        self._audio.put(audio_name(job.id, audio.sha256, "wav"), audio.path)
-        self._runs.settle(run, job, JobStatus.SUCCEEDED, audio=audio.view(), progress=1.0)
+        self._publisher.publish(run, self._hosts[run.host], lease)
 
     # shared by the steps
 

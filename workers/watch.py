@@ -63,11 +63,11 @@ class Watch:
         if unreadable > self._settings.push_visibility and self._is_denied(run):
             raise KernelNotFound(f"the kernel {run.ref} is gone ({status.message}); was it deleted by hand?")
 
-    def expect_outputs(self, run: Run, error: HostUnreachable) -> None:
-        """Raises KernelNotFound when outputs cannot be had because the kernel is gone, else the error itself."""
+    def outputs_error(self, run: Run, error: HostUnreachable) -> HostUnreachable | KernelNotFound:
+        """KernelNotFound when outputs cannot be had because the kernel is gone, else the error itself."""
         if time.time() - run.ended_at > self._settings.push_visibility and self._is_denied(run):
-            raise KernelNotFound(f"the kernel {run.ref} is gone, and its outputs with it: {error.detail}")
-        raise error
+            return KernelNotFound(f"the kernel {run.ref} is gone, and its outputs with it: {error.detail}")
+        return error
 
     def _is_denied(self, run: Run) -> bool:
         try:
