@@ -36,6 +36,8 @@ def choose_model(request: SpeechRequest, provider: Provider, cloned: ClonedVoice
 def choose_speaker(request: SpeechRequest, provider: Provider, model: Model, cloned: ClonedVoice | None) -> Speaker:
     """Raises RequestRefused, naming the field."""
     replacing = [name for name in request.options if provider.options[name].replaces_voice]
+    if replacing or cloned is not None:
+        _refuse_bound_options(request, provider)
     if replacing:
         if request.voice is not None:
             detail = f"the option {replacing[0]} stands for a voice; give it or a voice, not both"
@@ -45,6 +47,14 @@ def choose_speaker(request: SpeechRequest, provider: Provider, model: Model, clo
         return _cloned_speaker(provider, model, cloned)
     voice = provider.voice(request.voice, model)
     return Speaker(voice.id, voice.languages, f"voice {voice.id}")
+
+
+def _refuse_bound_options(request: SpeechRequest, provider: Provider) -> None:
+    """An engine would drop such an option in silence, and the caller wonder why it is not heard."""
+    for name in request.options:
+        if provider.options[name].manifest_voice_only:
+            detail = f"{name} goes with a voice of GET /voices only, not with a cloned or a described one"
+            raise RequestRefused(f"options.{name}", detail, code="option_needs_voice")
 
 
 def _cloned_speaker(provider: Provider, model: Model, voice: ClonedVoice) -> Speaker:

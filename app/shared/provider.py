@@ -87,7 +87,8 @@ class Language(_Part):
 class Option(_Part):
     """One setting of the engine that a request may give; `models` are those that have it, all when empty.
 
-    `replaces_voice`: a request gives it instead of a voice.
+    `replaces_voice`: a request gives it instead of a voice. `manifest_voice_only`: it goes with a voice of the manifest
+    alone, not with a cloned one, nor with an option that replaces the voice.
     """
 
     type: Literal["number", "integer", "boolean", "string"]
@@ -99,6 +100,7 @@ class Option(_Part):
     choices: Sequence[str] = ()
     models: Sequence[Name] = ()
     replaces_voice: bool = False
+    manifest_voice_only: bool = False
 
     def refusal(self, value: object) -> str | None:
         """Why this value cannot be taken, None when it can."""

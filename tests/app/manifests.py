@@ -65,6 +65,11 @@ type = "string"
 description = "Mood."
 choices = ["glad", "sad"]
 
+[options.whisper]
+type = "boolean"
+description = "In a whisper."
+manifest_voice_only = true
+
 [options.describe]
 type = "string"
 description = "A voice in words."

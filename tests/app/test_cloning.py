@@ -187,6 +187,7 @@ def test_a_cloned_voice_can_be_spoken_with(api: httpx.Client, redis: Redis) -> N
         ({"model": "careful"}, "voice", "reference_too_short"),
         ({"language": "fr"}, "language", "unknown_language"),
         ({"options": {"describe": "old"}}, "voice", "voice_and_option"),
+        ({"options": {"whisper": True}}, "options.whisper", "option_needs_voice"),
     ],
 )
 def test_a_cloned_voice_speaks_only_where_it_can(

@@ -42,6 +42,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"text": "a", "options": {"mood": "angry"}}, "options.mood", "invalid_option"),
     ({"text": "a", "options": {"describe": "old"}}, "options.describe", "unknown_option"),
     ({"text": "a", "model": "large", "voice": "heart", "options": {"describe": "old"}}, "voice", "voice_and_option"),
+    (
+        {"text": "a", "model": "large", "options": {"describe": "old", "whisper": True}},
+        "options.whisper",
+        "option_needs_voice",
+    ),
     ({"text": "a", "voice": "voice-0123456789abcdef01234"}, "voice", "unknown_voice"),
     ({"text": "a", "metadata": "mine"}, "metadata", "wrong_type"),
     ({"text": "a", "metadata": {"big": "x" * 17_000}}, "metadata", "metadata_too_large"),
@@ -86,7 +91,7 @@ def test_a_problem_is_complete(api: httpx.Client) -> None:
         ({"text": "a", "model": "huge"}, ["small", "large", "careful"]),
         ({"text": "a", "model": "large", "voice": "x"}, ["heart", "grand"]),
         ({"text": "a", "language": "fr"}, ["en", "de-at"]),
-        ({"text": "a", "options": {"sped": 1}}, ["speed", "mood"]),
+        ({"text": "a", "options": {"sped": 1}}, ["speed", "mood", "whisper"]),
         ({"text": "a", "format": "mp3"}, ["wav"]),
     ],
 )
