@@ -17,7 +17,7 @@ serve: .venv/.ready  ## keep the stack running on http://127.0.0.1:8000
 	@$(BIN)/kavox serve
 
 test: .venv/.ready  ## the test suite
-	@$(BIN)/pytest --numprocesses 3 --dist loadfile
+	@$(BIN)/pytest --numprocesses 4 --dist loadfile
 
 test-engines: .venv/.ready .venv-engines/.ready  ## the notebooks of qwen and chatterbox on their real packages
 	@$(BIN)/pytest --timeout 600 -m engines tests/engines
