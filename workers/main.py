@@ -47,19 +47,24 @@ def main() -> int:
         sys.stderr.write(f"kavox worker: {error.detail}\n")
         return EXIT_CONFIGURATION
     set_up_logs(parts.settings.log_level)
-    # Until RQ sets its own handlers, and between two of its attempts.
-    signal.signal(signal.SIGTERM, lambda *_: parts.stopping.request())
-    signal.signal(signal.SIGINT, lambda *_: parts.stopping.request())
     log.info("worker started", worker=parts.name, hosts=list(parts.presence.hosts))
     sweeper = threading.Thread(target=_keep_sweeping, args=(parts,), name="sweep", daemon=True)
     sweeper.start()
     failures = 0
     while not parts.stopping.requested:
+        _heed_signals(parts.stopping)
         failures = 0 if _work(parts) else failures + 1
-        # RQ gave up because Redis is gone: each attempt comes a little later.
-        parts.stopping.wait(min(5.0, 0.5 * failures))
+        _heed_signals(parts.stopping)
+        # RQ gave up, mostly because Redis is gone: each attempt comes a little later, and none at once.
+        parts.stopping.wait(min(5.0, 0.5 * (1 + failures)))
     sweeper.join(timeout=2)
     return 0
+
+
+def _heed_signals(stopping: Stopping) -> None:
+    """RQ sets handlers of its own while it works; left in place, they would raise where nobody expects it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.request())
 
 
 def _work(parts: Runtime) -> bool:
@@ -72,7 +77,7 @@ def _work(parts: Runtime) -> bool:
         worker.stopping = parts.stopping
         worker.log_job_description = False
         worker.work(logging_level=None)
-    except (StopRequested, KeyboardInterrupt):
+    except StopRequested:
         parts.stopping.request()
     except RedisError as error:
         log.warning("Redis does not answer", error=str(error))

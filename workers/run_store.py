@@ -10,7 +10,6 @@ Three races are settled here, each by one script of `run_scripts.py`:
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
@@ -87,7 +86,7 @@ class RunStore:
                 keys.RUNS + run.sessions,
             ],
             args=[
-                self._token(run), LEASE_SECONDS * 1000, most_runs, repr(now), repr(run.created_at), run.id,
+                self._token(run.id), LEASE_SECONDS * 1000, most_runs, repr(now), repr(run.created_at), run.id,
                 json.dumps([job.id for job in jobs]),
                 json.dumps(flat(change(phase=Phase.PUSHING, waiting=None, run=run.view(engine)))),
                 json.dumps(flat(run.to_fields())),
@@ -100,7 +99,7 @@ class RunStore:
         key = keys.RUN + run_id
         fence = self._scripts["ACQUIRE"](
             keys=[key, f"{key}:lease", *(keys.RUNS + sessions for sessions in SESSIONS)],
-            args=[f"{self._worker}:{run_id}", LEASE_SECONDS * 1000, run_id],
+            args=[self._token(run_id), LEASE_SECONDS * 1000, run_id],
         )
         if fence == 0:
             return None
@@ -113,7 +112,7 @@ class RunStore:
 
     def renew(self, run: Run) -> None:
         """Keeps the lease alive."""
-        self._write("RENEW", run, [f"{keys.RUN}{run.id}:lease"], [self._token(run), LEASE_SECONDS * 1000])
+        self._write("RENEW", run, [f"{keys.RUN}{run.id}:lease"], [self._token(run.id), LEASE_SECONDS * 1000])
 
     def release(self, run: Run, *, retry_at: float, failures: int) -> None:
         """Lets go of the run; anybody may take it over from `retry_at` on."""
@@ -186,18 +185,12 @@ class RunStore:
             return [from_fields(fields) for fields in pipeline.execute() if fields]
 
     def _write(self, script: str, run: Run, more_keys: list[str], arguments: list[Any]) -> Any:
-        with _fenced(run):
+        try:
             return self._scripts[script](keys=[keys.RUN + run.id, *more_keys], args=[run.fence, *arguments])
+        except ResponseError as error:
+            if run_scripts.FENCED in str(error):
+                raise LeaseLost(f"another worker owns run {run.id} by now") from None
+            raise
 
-    def _token(self, run: Run) -> str:
-        return f"{self._worker}:{run.id}"
-
-
-@contextmanager
-def _fenced(run: Run) -> Iterator[None]:
-    try:
-        yield
-    except ResponseError as error:
-        if run_scripts.FENCED in str(error):
-            raise LeaseLost(f"another worker owns run {run.id} by now") from None
-        raise
+    def _token(self, run_id: str) -> str:
+        return f"{self._worker}:{run_id}"

@@ -1,4 +1,4 @@
-"""The worker's composition root: settings in, wired objects out. Nothing else builds anything."""
+"""The worker's composition root: settings in, wired objects out."""
 
 import importlib.util
 import os
@@ -98,8 +98,7 @@ def kaggle_host(settings: Settings) -> KaggleHost:
 
 
 def _local_providers(providers: Mapping[str, Provider]) -> list[str]:
-    """The providers whose packages this worker can import, papermill for their notebooks included, and whose variables
-    it has."""
+    """The providers whose variables this worker has and whose packages it can import, papermill included."""
     return [
         provider.name
         for provider in providers.values()
