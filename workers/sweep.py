@@ -25,6 +25,7 @@ from app.shared.transition import TRANSITION, transition_arguments
 from app.shared.voice import dataset_slug, recording_name
 from workers.datasets import DatasetHost
 from workers.kernel import KernelHost
+from workers.lanes import Lanes
 from workers.run_store import RunStore
 from workers.voice_records import RemovedVoice, VoiceRecords
 
@@ -42,6 +43,7 @@ class Sweep:
         *,
         redis: Redis,
         runs: RunStore,
+        lanes: Lanes,
         queue: JobQueue,
         audio: AudioStore,
         voices: VoiceRecords,
@@ -51,6 +53,7 @@ class Sweep:
     ) -> None:
         self._redis = redis
         self._runs = runs
+        self._lanes = lanes
         self._queue = queue
         self._audio = audio
         self._voices = voices
@@ -63,7 +66,7 @@ class Sweep:
         """Does everything that is due."""
         for run_id in self._runs.ownerless():
             self._queue.wake_run(run_id)
-        for lane in self._runs.waiting_lanes():
+        for lane in self._lanes.waiting():
             self._queue.wake_lane(lane)
         self._fail_overdue()
         self._expire_audio()
@@ -72,10 +75,9 @@ class Sweep:
         self._delete_removed_voices()
 
     def _fail_overdue(self) -> None:
-        hours = self._settings.max_wait_hours
-        for job in self._older(keys.QUEUED, hours):
+        for job in self._older(keys.QUEUED, 0):
             now = time.time()
-            detail = f"the job waited for more than {hours:g} hours"
+            detail = f"the job waited for more than {_duration(job.deadline - job.created_at)} and was given up"
             error = {"code": "wait_expired", "detail": detail, "retryable": True}
             fields = change(error=error, waiting=None, finished_at=now)
             self._transition(args=transition_arguments(job.id, JobStatus.FAILED, now, fields, [JobStatus.QUEUED]))
@@ -152,3 +154,7 @@ class Sweep:
             except (KeyError, ValueError, TypeError):
                 log.exception("job not readable, forgotten by the sweep", job=job_id, index=index)
                 self._redis.zrem(index, job_id)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:g} hours" if seconds >= 3600 else f"{seconds:g} seconds"

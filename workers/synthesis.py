@@ -17,7 +17,6 @@ from contextlib import contextmanager
 
 import structlog
 
-from app.shared.audio_store import AudioStore
 from app.shared.errors import (
     CredentialsRejected,
     HostUnreachable,
@@ -29,9 +28,11 @@ from app.shared.job import Phase
 from app.shared.job_queue import JobQueue
 from app.shared.provider import Provider
 from app.shared.settings import Settings
+from workers.cancels import Cancels
 from workers.claim import Claims
 from workers.items import run_parameters
 from workers.kernel import KernelHost, KernelState, Push
+from workers.lanes import Lanes
 from workers.lease import Lease
 from workers.log_follower import LogFollower
 from workers.notebook import inject
@@ -57,27 +58,31 @@ class Synthesis:
         *,
         settings: Settings,
         runs: RunStore,
+        lanes: Lanes,
         queue: JobQueue,
-        audio: AudioStore,
         providers: Mapping[str, Provider],
         hosts: Mapping[str, KernelHost],
         recordings: Recordings,
+        claims: Claims,
+        cancels: Cancels,
+        setbacks: Setbacks,
+        publisher: Publisher,
         machine: str,
         stopping: Stopping,
     ) -> None:
         self._settings = settings
         self._runs = runs
+        self._lanes = lanes
         self._queue = queue
         self._providers = providers
         self._hosts = hosts
         self._recordings = recordings
+        self._claims = claims
+        self._cancels = cancels
+        self._setbacks = setbacks
+        self._publisher = publisher
         self._machine = machine
         self._stopping = stopping
-        self._claims = Claims(
-            settings=settings, runs=runs, queue=queue, providers=providers, machine=machine, stopping=stopping
-        )
-        self._setbacks = Setbacks(runs, hosts, settings)
-        self._publisher = Publisher(runs, audio, self._setbacks, settings)
 
     def run_lane(self, lane: str) -> None:
         """Claims what waits in the lane, if a session is free, and carries it to its end."""
@@ -106,7 +111,7 @@ class Synthesis:
             except LeaseLost as lost:
                 log.warning("run left to its new owner", reason=lost.detail)
         # A session may be free now: whoever waits for one should hear of it at once.
-        for lane in self._runs.waiting_lanes():
+        for lane in self._lanes.waiting():
             self._queue.wake_lane(lane)
 
     def _go_on(self, run: Run, lease: Lease) -> None:
@@ -130,10 +135,7 @@ class Synthesis:
     # claim
 
     def claim(self, lane: str) -> Run | None:
-        """A run with the jobs at the head of the lane; None when nothing waits or no session is free."""
-        if lane.rpartition(":")[2] not in self._hosts:
-            log.error("this worker cannot run the lane", lane=lane, hosts=sorted(self._hosts))
-            return None
+        """The run whose turn it is, of this lane or one that shares its sessions; None when none is to be had."""
         return self._claims.next_run(lane)
 
     # inject
@@ -179,7 +181,7 @@ class Synthesis:
                 self._runs.record(run, step=Step.CLAIMED)
                 raise
         log.info("kernel accepted", kernel=kernel.ref, version=kernel.version)
-        self._runs.forget_failures(run.lane)
+        self._lanes.forget_failures(run.lane)
         fields = {"version": kernel.version, "ref": kernel.ref, "url": kernel.url, "failures": 0}
         return self._show_run(run, Phase.KERNEL_QUEUED, step=Step.PUSHED, pushed_at=time.time(), **fields)
 
@@ -202,10 +204,13 @@ class Synthesis:
         """Polls until the session has ended, and shows meanwhile how far it is."""
         host = self._hosts[run.host]
         watch = Watch(host, self._runs, self._settings)
-        gap, longest = self._settings.polling
+        shortest, longest = self._settings.polling
+        gap = shortest
         with LogFollower(host, run.kernel) as follower:
             while True:
                 lease.check()
+                if lease.cancels.is_set() and self._cancels.heed(run, lease):
+                    return self._runs.record(run, step=Step.ENDED, outcome=KernelState.CANCELED.value)
                 run, status = watch.read(run)
                 if status.state.ended:
                     break
@@ -213,8 +218,9 @@ class Synthesis:
                     follower.start()
                 if (news := follower.news()) is not None:
                     self._runs.record(run, show={"phase": news.phase, "progress": round(news.fraction, 3)})
-                self._stopping.sleep(gap, or_until=follower.ended)
-                gap = min(longest, gap * 1.5)
+                self._stopping.sleep(gap, follower.ended, lease.cancels)
+                gap = shortest if follower.ended.is_set() else min(longest, gap * 1.5)
+                follower.ended.clear()
         log.info("kernel ended", outcome=status.state.value)
         fields = {"outcome": status.state.value, "failure_message": status.message, "ended_at": time.time()}
         return self._show_run(run, Phase.DOWNLOADING, step=Step.ENDED, **fields)

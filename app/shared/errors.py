@@ -22,6 +22,7 @@
         ├── ReferenceRefused      the recording of a cloned voice is gone, or the host does not take it
         ├── PushRefused           Kaggle answered the push with a refusal that waiting does not cure
         ├── KernelNotFound        a kernel that was there is gone
+        ├── CancelFailed          a job was to be cancelled, and its kernel goes on
         ├── KernelTimedOut        the kernel found no machine in time, or did not end in time
         ├── NotebookFailed        the kernel ended without a usable result.json
         │   └── ImageChanged      … because packages could not be installed or imported
@@ -197,6 +198,12 @@ class KernelNotFound(Permanent):
 
     code = "kernel_not_found"
     remedy = "Send the job again, and leave kernels whose names begin like KAVOX_KERNEL_ID alone: Kavox removes its own"
+
+
+class CancelFailed(Permanent):
+    """The job is given up, but its kernel could not be stopped."""
+
+    code = "cancel_failed"
 
 
 class KernelTimedOut(Permanent):

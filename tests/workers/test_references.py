@@ -25,11 +25,11 @@ from app.shared.voice_store import VoiceStore
 from tests.mimic import write_mimic
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
 from tests.workers.jobs import make_job, make_run
-from workers.batch import source_bytes
 from workers.datasets import DatasetState
 from workers.items import run_parameters
 from workers.kaggle_client import KaggleClient
 from workers.kaggle_datasets import KaggleDatasets
+from workers.lanes import Lanes
 from workers.references import Recordings, References
 from workers.run_store import RunStore
 from workers.sweep import Sweep
@@ -82,6 +82,7 @@ class Desk:
         Sweep(
             redis=self.redis,
             runs=RunStore(self.redis, "worker"),
+            lanes=Lanes(self.redis),
             queue=JobQueue(connect_for_queue(self.url)),
             audio=self.audio,
             voices=self.records,
@@ -139,7 +140,7 @@ def test_a_notebook_is_told_how_to_find_a_recording(tmp_path: Path) -> None:
     items = run_parameters(make_run(plain), [plain, cloned], provider)["items"]
     assert items[0]["reference"] is None
     assert items[1]["reference"] == {"file": "voice-1-ab.wav", "sha256": "ab", "transcript": "Some words."}
-    assert source_bytes(cloned) > source_bytes(plain)
+    assert cloned.source_bytes > plain.source_bytes
 
 
 def test_the_local_host_gets_files(desk: Desk) -> None:
