@@ -22,7 +22,10 @@ DEFAULT_PREFIX = "kavox"
 
 
 class Claims:
-    """Claims jobs for this worker, which runs on `hosts`. `machine` names it to the runs that only it can carry."""
+    """Claims jobs for this worker: those of `hosts`, and of the local host those of `local_providers`.
+
+    `machine` names it to the runs that only it can carry.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Claims:
         queue: JobQueue,
         providers: Mapping[str, Provider],
         hosts: Collection[str],
+        local_providers: Collection[str],
         machine: str,
         stopping: Stopping,
     ) -> None:
@@ -42,6 +46,7 @@ class Claims:
         self._queue = queue
         self._providers = providers
         self._hosts = hosts
+        self._local_providers = local_providers
         self._machine = machine
         self._stopping = stopping
         self._prefix = (settings.kernel_id or "").rpartition("/")[2] or DEFAULT_PREFIX
@@ -50,7 +55,8 @@ class Claims:
     def next_run(self, lane: str) -> Run | None:
         """The run whose turn it is among the lanes that share sessions with this one; None when none is to be had."""
         if not self._is_ours(lane):
-            log.error("this worker cannot run the lane", lane=lane, hosts=sorted(self._hosts))
+            # Another worker has its packages, host or manifest; the sweep wakes the lane until that one takes it.
+            log.debug("lane left to another worker", lane=lane, hosts=sorted(self._hosts))
             return None
         rivals = self._rivals(lane)
         for turn, candidate in enumerate(rivals):
@@ -69,28 +75,27 @@ class Claims:
     def _rivals(self, lane: str) -> list[str]:
         """The waiting lanes that this worker could carry and that count against the same limit, in order of turn."""
         return [
-            other
-            for other in self._lanes.waiting()
-            if self._is_ours(other) and self._takes_gpu(other) == self._takes_gpu(lane)
+            other for other in self._lanes.waiting() if self._is_ours(other) and self._kind(other) == self._kind(lane)
         ]
 
     def _claim(self, lane: str, rivals: int) -> Run | Refused:
         name, model, host = lane.split(":", 2)
-        provider = self._providers[name]
+        provider, kind = self._providers[name], self._kind(lane)
         run = Run(
             id=new_id(),
             lane=lane,
             provider=provider.name,
             model=model,
             host=host,
-            gpu=self._takes_gpu(lane),
+            gpu=kind == "gpu",
+            own_gpu=kind == "own_gpu",
             prefix=self._prefix,
             machine=self._machine if host == "local" else "",
             jobs=(),
             created_at=time.time(),
             failures=self._lanes.failures(lane),
         )
-        free = self._most(run) - self._runs.open_runs(run.sessions)
+        free = self._most(kind) - self._runs.open_runs(kind)
         if free <= 0:
             return Refused.BUSY
         queues = self._gather(lane)
@@ -102,7 +107,7 @@ class Claims:
         return self._runs.claim(
             run,
             [job.id for job in chosen],
-            most_runs=self._most(run),
+            most_runs=self._most(kind),
             engine=provider.engine.label,
             floor=floor_of(queues.by_caller, queues.served),
         )
@@ -124,13 +129,19 @@ class Claims:
         for lane in lanes:
             self._lanes.note_busy(lane, {"code": busy.code, "detail": busy.detail, "retry_at": None})
 
-    def _most(self, run: Run) -> int:
-        return self._settings.max_sessions if run.gpu else self._settings.max_cpu_runs
+    def _most(self, kind: str) -> int:
+        settings = self._settings
+        most = {"gpu": settings.max_sessions, "own_gpu": settings.max_own_gpu_runs, "cpu": settings.max_cpu_runs}
+        return most[kind]
 
     def _is_ours(self, lane: str) -> bool:
         name, _, host = lane.split(":", 2)
-        return name in self._providers and host in self._hosts
+        has_packages = host != "local" or name in self._local_providers
+        return name in self._providers and host in self._hosts and has_packages
 
-    def _takes_gpu(self, lane: str) -> bool:
+    def _kind(self, lane: str) -> str:
+        """Which of the limits its runs count against."""
         name, _, host = lane.split(":", 2)
-        return self._providers[name].gpu and host != "local"
+        if not self._providers[name].gpu:
+            return "cpu"
+        return "own_gpu" if host == "local" else "gpu"

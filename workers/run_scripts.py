@@ -79,7 +79,9 @@ return jobs
 # Takes run, lease, open runs of each kind; token, lease ms, run id.
 # Answers the new fence, 0 when somebody else owns the run or it is closed.
 ACQUIRE = """
-if not (redis.call('ZSCORE', KEYS[3], ARGV[3]) or redis.call('ZSCORE', KEYS[4], ARGV[3])) then return 0 end
+local open = false
+for kind = 3, #KEYS do open = open or redis.call('ZSCORE', KEYS[kind], ARGV[3]) end
+if not open then return 0 end
 local owner = redis.call('GET', KEYS[2])
 if owner == ARGV[1] then return tonumber(redis.call('HGET', KEYS[1], 'fence')) end
 if owner then return 0 end

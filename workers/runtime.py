@@ -47,9 +47,10 @@ class Runtime:
         self.queue = JobQueue(connect_for_queue(settings.redis_url))
         providers = load_providers(settings.notebooks_dir)
         kaggle = kaggle_host(settings)
-        hosts: Mapping[str, KernelHost] = {kaggle.name: kaggle, "local": LocalHost(settings.data_dir / "local")}
+        hosts: Mapping[str, KernelHost] = {kaggle.name: kaggle, "local": local_host(settings)}
         audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
-        self.presence = Presence(self.name, time.time(), sorted(hosts), _local_providers(providers))
+        local_providers = _local_providers(providers)
+        self.presence = Presence(self.name, time.time(), sorted(hosts), local_providers)
         runs, lanes = RunStore(self.redis, self.name), Lanes(self.redis)
         voices, datasets = VoiceRecords(self.redis), {kaggle.name: KaggleDatasets(kaggle.client)}
         machine = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
@@ -61,6 +62,7 @@ class Runtime:
             queue=self.queue,
             providers=providers,
             hosts=hosts,
+            local_providers=local_providers,
             machine=machine,
             stopping=self.stopping,
         )
@@ -117,6 +119,18 @@ def kaggle_host(settings: Settings) -> KaggleHost:
         timeout_seconds=settings.push_timeout,
         url=settings.kaggle_api_url if emulated else None,
     )
+
+
+def local_host(settings: Settings) -> LocalHost:
+    """This machine. Raises ConfigurationError where its notebooks' inputs are named and not there."""
+    inputs = settings.local_input_dir
+    if inputs is not None and not inputs.is_dir():
+        raise ConfigurationError(f"KAVOX_LOCAL_INPUT_DIR: there is no folder {inputs}")
+    host = LocalHost(settings.data_dir / "local", inputs)
+    if not settings.keep_kernels:
+        # Left behind where Redis has lost the run that would have deleted them.
+        host.clear(settings.result_ttl_hours * 3600)
+    return host
 
 
 def _local_providers(providers: Mapping[str, Provider]) -> list[str]:

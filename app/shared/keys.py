@@ -18,7 +18,7 @@
     kavox:run:<id>:lease           string  the worker that owns the run, gone when it has not renewed
     kavox:run:<id>:cancels         set     its jobs that are to be cancelled
     kavox:family:<id>              string  how many parts of a run that was split have failed as a whole
-    kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu or cpu
+    kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu, own_gpu or cpu
     kavox:leftovers                set     <host>/<slug> of kernels that are still to be deleted
     kavox:voice:<id>               hash    one cloned voice (app/shared/voice_store.py says which fields)
     kavox:voices:<caller>          zset    a caller's cloned voices, in the order of their ids
