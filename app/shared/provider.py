@@ -5,6 +5,7 @@ nothing else: what it does not list is refused by name.
 """
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -140,8 +141,9 @@ class Provider(_Part):
     """One notebook and what it can do.
 
     `gpu`: it needs one, and `machine_shape` is Kaggle's name for which (NvidiaTeslaT4); `packages`: what a local host
-    must be able to import, and `extra` the extra of Kavox that brings them; `environment`: variables, such as a key,
-    that the local host must have and passes on to this provider's notebook alone.
+    must be able to import; `extra` is the extra of Kavox that brings them, or `install` what to give to pip, call after
+    call; `environment`: variables, such as a key, that the local host must have and passes on to this provider's
+    notebook alone.
     """
 
     name: Name
@@ -154,6 +156,7 @@ class Provider(_Part):
     seed: bool
     packages: Sequence[str]
     extra: Name | None = None
+    install: Sequence[str] = ()
     environment: Sequence[Variable] = ()
     engine: Engine
     default_model: str
@@ -216,6 +219,13 @@ class Provider(_Part):
             code for voice in self.voices if not voice.models or model.id in voice.models for code in voice.languages
         }
         return [language.code for language in self.languages if not own or language.code in own]
+
+    @property
+    def install_command(self) -> str | None:
+        """What to type to have the packages, None where the manifest does not say."""
+        if self.extra:
+            return f"pip install 'kavox[{self.extra}]'"
+        return " && ".join(f"pip install {shlex.join(one.split())}" for one in self.install) or None
 
     @property
     def cloning_models(self) -> Sequence[Model]:
