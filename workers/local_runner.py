@@ -95,6 +95,8 @@ def _install_kernel(directory: Path) -> None:
         json.dumps({"argv": argv, "display_name": "Kavox", "language": "python"}), encoding="utf-8"
     )
     os.environ["JUPYTER_PATH"] = str(directory)
+    # Else the key to the kernel outlives a killed runner in the home directory, which may be read-only.
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(directory / "runtime")
     os.environ["IPYTHONDIR"] = str(directory / "ipython")  # no start-up files of the user's
 
 

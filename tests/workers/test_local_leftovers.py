@@ -64,6 +64,18 @@ def test_delete_ends_the_children_of_a_cell(host: LocalHost, folder: Path) -> No
     wait_until_gone(processes)
 
 
+def test_nothing_is_written_outside_the_runs_folder(
+    host: LocalHost, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even by a run that is killed, and by then Jupyter has written down how to reach its kernel."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    kernel, processes = forked(host, folder)
+    processes[0].kill()
+    host.delete(kernel.slug)
+    assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
+    wait_until_gone(processes)
+
+
 def test_a_push_that_fails_half_way_leaves_no_folder(host: LocalHost, folder: Path, tmp_path: Path) -> None:
     """Its jobs will come in another run, and the disk may be full."""
     push = Push("kavox-run-1", notebook(), False, None, 60, references={"voice.wav": tmp_path / "gone.wav"})
