@@ -3,6 +3,7 @@
     Interrupted                       the worker is stopping: let go at once, another goes on from the recorded step
     Transient, CredentialsRejected    nothing was pushed: the jobs go back to their lane, which rests
                                       something was pushed: let go of the run, to be taken up after a backoff
+    InputsMissing                     like Transient, but soon the jobs whose inputs they are fail
     KernelTimedOut, KernelNotFound    the kernel is deleted; its jobs run once more, then fail
     NotebookFailed                    before it spoke: its jobs run once more, then fail
                                       while it spoke: its jobs run again in halves, until the bad one is found
@@ -28,6 +29,7 @@ from app.shared.errors import (
     CancelFailed,
     CredentialsRejected,
     Defect,
+    InputsMissing,
     KavoxError,
     KernelNotFound,
     KernelTimedOut,
@@ -41,6 +43,7 @@ from app.shared.errors import (
 from app.shared.job import Job, JobStatus
 from app.shared.redis_client import is_outage, unavailable
 from app.shared.settings import Settings
+from app.shared.voice import dataset_slug
 from workers.cancels import unstopped
 from workers.diagnosis import Diagnosis, diagnose, failure
 from workers.kernel import KernelHost
@@ -55,6 +58,8 @@ _LONGEST_BACKOFF_SECONDS = 900
 _QUOTA_PAUSE_FACTOR = 15
 # How often a defect of ours is tried again before its jobs fail.
 _MOST_DEFECTS = 5
+# How often a kernel is taken without its inputs before their jobs fail: each time costs the start of a session.
+_MOST_WITHOUT_INPUTS = 2
 # How many runs a job may be part of that got a machine and came to nothing.
 _MOST_ATTEMPTS = 2
 # How many parts of a run that was split may fail: two bad items among a hundred are found within it.
@@ -117,6 +122,8 @@ class Setbacks:
         elif _is_final(trouble, run):
             self._fail(run, trouble)
         else:
+            if isinstance(trouble, InputsMissing) and run.failures >= _MOST_WITHOUT_INPUTS:
+                self._fail_jobs_with(run, trouble)
             self._postpone(run, trouble)
 
     def _postpone(self, run: Run, error: KavoxError) -> None:
@@ -132,6 +139,15 @@ class Setbacks:
             return
         run = self._runs.record(run, show={"waiting": waiting})
         self._runs.release(run, retry_at=time.time() + delay, failures=run.failures + 1)
+
+    def _fail_jobs_with(self, run: Run, error: InputsMissing) -> None:
+        """The host does not attach these inputs, and will not: the run's other jobs go on without them."""
+        slugs = {name.rpartition("/")[2] for name in error.inputs}
+        cloned = [(job, job.speech.reference["voice"]) for job in self._runs.jobs(run) if job.speech.reference]
+        meant = [job for job, voice in cloned if dataset_slug(voice) in slugs]
+        # Under names that are none of theirs, any of them may be meant.
+        for job in meant or [job for job, _ in cloned]:
+            self.fail_job(run, job, error)
 
     def _run_again(self, run: Run, error: Permanent) -> None:
         """Another run may do better, once; a job that has had two goes fails."""

@@ -17,13 +17,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from app.shared.errors import (
-    CredentialsRejected,
-    HostUnreachable,
-    LeaseLost,
-    PushUncertain,
-    Transient,
-)
+from app.shared.errors import CredentialsRejected, HostUnreachable, InputsMissing, LeaseLost, PushUncertain, Transient
 from app.shared.job import Phase
 from app.shared.job_queue import JobQueue
 from app.shared.provider import Provider
@@ -31,7 +25,7 @@ from app.shared.settings import Settings
 from workers.cancels import Cancels
 from workers.claim import Claims
 from workers.items import run_parameters
-from workers.kernel import KernelHost, KernelState, Push
+from workers.kernel import Kernel, KernelHost, KernelState, Push
 from workers.lanes import Lanes
 from workers.lease import Lease
 from workers.log_follower import LogFollower
@@ -46,8 +40,7 @@ from workers.watch import Watch
 
 log = structlog.get_logger()
 
-# A local run that its own machine has not taken up for so long after its deadline is anybody's, to be ended.
-_ABANDONED_SECONDS = 600
+_ABANDONED_SECONDS = 600  # after its deadline: a local run that its own machine has not ended is then anybody's
 
 
 class Synthesis:
@@ -117,10 +110,12 @@ class Synthesis:
     def _go_on(self, run: Run, lease: Lease) -> None:
         """The remaining steps. Whatever goes wrong on the way, no job may be lost: setbacks decides."""
         try:
+            if run.step is Step.PUSHING:
+                run = self.look_for_kernel(run, lease)
             if run.step is Step.CLAIMED and not self._runs.jobs(run):
                 self._runs.close(run)
                 return
-            if run.step in {Step.CLAIMED, Step.PUSHING}:
+            if run.step is Step.CLAIMED:
                 with self._references(run, lease) as references:
                     run = self.push(run, self.inject(run), references, lease)
             if run.step is Step.PUSHED:
@@ -160,26 +155,33 @@ class Synthesis:
 
     def push(self, run: Run, notebook: str, references: References, lease: Lease) -> Run:
         """Hands the notebook over exactly once, and records the kernel."""
-        host = self._hosts[run.host]
-        watch = Watch(host, self._runs, self._settings)
-        pause = self._pause(lease)
-        kernel = watch.find_pushed(run, pause) if run.step is Step.PUSHING else None
-        if kernel is None:
-            lease.check()
-            sha256 = hashlib.sha256(notebook.encode()).hexdigest()
-            # Written down first: from here on the kernel may exist, whatever happens to this worker.
-            run = self._runs.record(run, step=Step.PUSHING, pushing_at=time.time(), notebook_sha256=sha256)
-            try:
-                kernel = host.push(self._push(run, notebook, references))
-            except PushUncertain as doubt:
-                log.warning("push uncertain", reason=doubt.detail)
-                kernel = watch.find_pushed(run, pause)
-                if kernel is None:
-                    self._runs.record(run, step=Step.CLAIMED)
-                    raise HostUnreachable(f"the push did not arrive ({doubt.detail})") from doubt
-            except (Transient, CredentialsRejected):
-                self._runs.record(run, step=Step.CLAIMED)
-                raise
+        lease.check()
+        sha256 = hashlib.sha256(notebook.encode()).hexdigest()
+        # Written down first: from here on the kernel may exist, whatever happens to this worker.
+        run = self._runs.record(run, step=Step.PUSHING, pushing_at=time.time(), notebook_sha256=sha256)
+        try:
+            kernel = self._hosts[run.host].push(self._push(run, notebook, references))
+        except PushUncertain as doubt:
+            log.warning("push uncertain", reason=doubt.detail)
+            run = self.look_for_kernel(run, lease)
+            if run.step is Step.CLAIMED:
+                raise HostUnreachable(f"the push did not arrive ({doubt.detail})") from doubt
+            return run
+        except (Transient, CredentialsRejected) as error:
+            if isinstance(error, InputsMissing):
+                # It would run in vain, and cannot be deleted before it can be seen.
+                self._watch(run).find_pushed(run, self._pause(lease))
+                self._hosts[run.host].delete(run.slug)
+            self._runs.record(run, step=Step.CLAIMED)
+            raise
+        return self._accepted(run, kernel)
+
+    def look_for_kernel(self, run: Run, lease: Lease) -> Run:
+        """What has become of a push: the run with its kernel, or as it was before when none has arrived for certain."""
+        kernel = self._watch(run).find_pushed(run, self._pause(lease))
+        return self._accepted(run, kernel) if kernel else self._runs.record(run, step=Step.CLAIMED)
+
+    def _accepted(self, run: Run, kernel: Kernel) -> Run:
         log.info("kernel accepted", kernel=kernel.ref, version=kernel.version)
         self._lanes.forget_failures(run.lane)
         fields = {"version": kernel.version, "ref": kernel.ref, "url": kernel.url, "failures": 0}
@@ -202,11 +204,10 @@ class Synthesis:
 
     def follow(self, run: Run, lease: Lease) -> Run:
         """Polls until the session has ended, and shows meanwhile how far it is."""
-        host = self._hosts[run.host]
-        watch = Watch(host, self._runs, self._settings)
+        watch = self._watch(run)
         shortest, longest = self._settings.polling
         gap = shortest
-        with LogFollower(host, run.kernel) as follower:
+        with LogFollower(self._hosts[run.host], run.kernel) as follower:
             while True:
                 lease.check()
                 if lease.cancels.is_set() and self._cancels.heed(run, lease):
@@ -232,6 +233,9 @@ class Synthesis:
         self._publisher.publish(run, self._hosts[run.host], lease)
 
     # shared by the steps
+
+    def _watch(self, run: Run) -> Watch:
+        return Watch(self._hosts[run.host], self._runs, self._settings)
 
     def _pause(self, lease: Lease) -> Callable[[], None]:
         """What to do between two looks at a host."""

@@ -4,6 +4,7 @@
     ├── Transient                 the same call may succeed later: retry with backoff, or wait
     │   ├── HostUnreachable       Kaggle (or its stand-in) did not answer, or not in a readable way
     │   ├── PushUncertain         a push was sent and no answer came: look for the kernel before pushing again
+    │   ├── InputsMissing         the kernel was taken without a dataset that was there a moment ago
     │   ├── SessionsTaken         every session of the account is busy: the jobs wait
     │   ├── QuotaExhausted        the week's GPU quota is used up: the jobs wait
     │   ├── StoreUnavailable      Redis does not answer, or refuses to write
@@ -31,6 +32,7 @@
 The type of an error decides what happens next; no caller reads messages.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
@@ -79,6 +81,16 @@ class PushUncertain(Transient):
     """The push may or may not have been accepted."""
 
     code = "push_uncertain"
+
+
+class InputsMissing(Transient):
+    """The host took the kernel, but not all of its `inputs`: it must be deleted, and may be pushed anew."""
+
+    code = "inputs_missing"
+
+    def __init__(self, detail: str, *, inputs: Sequence[str]) -> None:
+        super().__init__(detail)
+        self.inputs = inputs
 
 
 class SessionsTaken(Transient):
