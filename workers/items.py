@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.shared.job import Job
-from app.shared.provider import Language, Provider
+from app.shared.manifest import Language
+from app.shared.provider import Provider
 from workers.chunks import split
 from workers.run import Run
 

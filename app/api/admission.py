@@ -19,7 +19,8 @@ from app.api.schemas import SpeechRequest
 from app.api.speaker import choose_model, choose_speaker
 from app.shared.errors import RequestRefused
 from app.shared.job import Priority, Speech
-from app.shared.provider import Language, Provider
+from app.shared.manifest import Language
+from app.shared.provider import Provider
 from app.shared.settings import Settings
 from app.shared.voice import ClonedVoice
 
