@@ -25,12 +25,17 @@ from tests.mimic import write_mimic
 from tests.recordings import encoded, tone
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
 from tests.workers.jobs import make_job, read, submit
+from workers.cancels import Cancels
+from workers.claim import Claims
 from workers.kaggle import KaggleHost
 from workers.kaggle_datasets import KaggleDatasets
 from workers.kernel import Kernel, Push
 from workers.kernel_metadata import load_kernel_metadata
+from workers.lanes import Lanes
+from workers.publishing import Publisher
 from workers.references import Recordings
 from workers.run_store import RunStore
+from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.sweep import Sweep
 from workers.synthesis import Synthesis
@@ -69,7 +74,7 @@ class Bench:
         )
         self.audio = AudioStore.open(None, folder / "audio")
         self.records = VoiceRecords(redis)
-        self.runs = RunStore(redis, "worker")
+        self.runs, self.lanes = RunStore(redis, "worker"), Lanes(redis)
         self.queue = JobQueue(connect_for_queue(url))
 
     def host(self, kind: type[KaggleHost] = KaggleHost) -> KaggleHost:
@@ -84,16 +89,33 @@ class Bench:
 
     def worker(self, kind: type[KaggleHost] = KaggleHost) -> Synthesis:
         host = self.host(kind)
+        hosts, providers, stopping = {HOST: host}, load_providers(self.notebooks), Stopping()
+        setbacks = Setbacks(self.runs, hosts, self.settings)
+        claims = Claims(
+            settings=self.settings,
+            runs=self.runs,
+            lanes=self.lanes,
+            queue=self.queue,
+            providers=providers,
+            hosts=hosts,
+            local_providers=(),
+            machine="here",
+            stopping=stopping,
+        )
         return Synthesis(
             settings=self.settings,
             runs=self.runs,
+            lanes=self.lanes,
             queue=self.queue,
-            audio=self.audio,
-            providers=load_providers(self.notebooks),
-            hosts={HOST: host},
+            providers=providers,
+            hosts=hosts,
             recordings=Recordings(self.records, self.audio, {HOST: KaggleDatasets(host.client)}),
+            claims=claims,
+            cancels=Cancels(self.runs, hosts),
+            setbacks=setbacks,
+            publisher=Publisher(self.runs, self.audio, setbacks, self.settings),
             machine="here",
-            stopping=Stopping(),
+            stopping=stopping,
         )
 
     def voice(self) -> ClonedVoice:
@@ -113,6 +135,7 @@ class Bench:
         Sweep(
             redis=self.redis,
             runs=self.runs,
+            lanes=self.lanes,
             queue=self.queue,
             audio=self.audio,
             voices=self.records,
