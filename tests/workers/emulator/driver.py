@@ -189,3 +189,23 @@ class Emulator:
 
     def fault(self, **fault: Any) -> None:
         httpx.post(f"{self.url}/control/faults", json=[fault]).raise_for_status()
+
+    def script(self, *states: str | tuple[str, float], **script: Any) -> None:
+        """Scripts the next push: states, each for its seconds, instead of an execution."""
+        shown = [
+            {"status": state} if isinstance(state, str) else {"status": state[0], "seconds": state[1]}
+            for state in states
+        ]
+        script |= {"states": shown} if shown else {}
+        httpx.post(f"{self.url}/control/scripts", json=[script]).raise_for_status()
+
+    def account(self, **settings: Any) -> None:
+        """Sets what goes on in the account beside these kernels."""
+        httpx.post(f"{self.url}/control/account", json=settings).raise_for_status()
+
+    def clear(self) -> None:
+        """Ends everything that is scripted, and every kernel."""
+        for part in ("faults", "scripts", "account"):
+            httpx.delete(f"{self.url}/control/{part}").raise_for_status()
+        for kernel in self.stats()["kernels"]:
+            self.delete(kernel["slug"])
