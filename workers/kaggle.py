@@ -210,6 +210,8 @@ class KaggleHost:
             seen.add(page_token)
             page = self._outputs(kernel, page_token)
             for file in page.files or []:
+                if not all(text and isinstance(text, str) for text in (file.file_name, file.url)):
+                    raise HostUnreachable("Kaggle's list of outputs cannot be read")
                 if file.file_name in missing:
                     missing.remove(file.file_name)
                     yield file.file_name, file.url

@@ -16,7 +16,7 @@ from workers.emulator.auth import Account
 from workers.emulator.blobs import Blobs
 from workers.emulator.control import Control
 from workers.emulator.datasets import DatasetsService
-from workers.emulator.effects import DISTORTED_FILES, Fault, answer_with, file_with
+from workers.emulator.effects import DISTORTIONS, Fault, answer_with, distorted
 from workers.emulator.faults import FAIL_PROCESSING, STREAM_CALL, take_fault
 from workers.emulator.kernels import KernelsService
 from workers.emulator.outputs import Signer, storage_error
@@ -153,8 +153,8 @@ class Application:
             if output is None:
                 return storage_error(404, "NoSuchKey")
             self._store.count("download", name)
-            if fault.get("kind") in DISTORTED_FILES:
-                return file_with(fault, output if isinstance(output, bytes) else output.read_bytes())
+            if fault.get("kind") in DISTORTIONS:
+                return distorted(fault, output if isinstance(output, bytes) else output.read_bytes())
             if isinstance(output, bytes):
                 return Response(output, media_type="application/octet-stream")
             return FileResponse(output, media_type="application/octet-stream")

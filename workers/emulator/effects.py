@@ -13,7 +13,7 @@ from workers.emulator.wire import ApiError
 
 Fault = Mapping[str, Any]
 
-DISTORTED_FILES = {"cut", "short", "trickle"}
+DISTORTIONS = {"cut", "short", "trickle"}
 
 DEFAULT_HOLD_SECONDS = 30
 """How long a timeout_before fault holds a call that does not say it."""
@@ -79,21 +79,26 @@ async def answer_with(fault: Fault, process: Callable[[Fault], Awaitable[Respons
         if "retry_after" in fault:
             response.headers["Retry-After"] = str(fault["retry_after"])
         return response
-    response = await process(fault)
+    try:
+        response = await process(fault)
+    except ApiError as error:
+        response = error.response()
     if kind == "lost_response":
         return Dropped()
     if kind == "delay":
         await asyncio.sleep(fault.get("seconds", 1))
     if kind == "alter" and isinstance(response, JSONResponse):
         return JSONResponse(_merged(json.loads(bytes(response.body)), fault["fields"]), response.status_code)
+    if kind in DISTORTIONS and isinstance(response, JSONResponse):
+        return distorted(fault, bytes(response.body), "application/json")
     return response
 
 
-def file_with(fault: Fault, content: bytes) -> Response:
-    """The answer to a download that a fault distorts."""
-    kind, headers = fault["kind"], {"Content-Length": str(len(content)), "Content-Type": "application/octet-stream"}
+def distorted(fault: Fault, content: bytes, media_type: str = "application/octet-stream") -> Response:
+    """An answer with this content, less what the fault takes from it."""
+    kind, headers = fault["kind"], {"Content-Length": str(len(content)), "Content-Type": media_type}
     if kind == "short":
-        return Response(content[: fault.get("bytes", 0)], media_type="application/octet-stream")
+        return Response(content[: fault.get("bytes", 0)], media_type=media_type)
     if kind == "cut":
         kept = content[: fault.get("bytes", len(content) // 2)]
         return CutBody(_pieces(kept, len(kept), 0), headers)

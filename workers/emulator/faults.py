@@ -25,9 +25,9 @@ After it was processed:
     fail_processing     CreateDataset and CreateDatasetVersion only: accepted, but the version ends as FAILED
     stale_version       reads of a kernel: without a versionLabel the last version but one is meant, not the newest
 
-Download only:
-    cut                 after "bytes" (default half of the file) the connection is closed, though all were announced
-    short               "bytes" (default 0) of the file, announced as if that were all
+Output files and JSON answers, also after they were processed:
+    cut                 after "bytes" (default half of all) the connection is closed, though all were announced
+    short               "bytes" (default 0) of all, announced as if there were no more
     trickle             "bytes" (default 1) at a time, with "seconds" (default 1) between
 
 GetKernelSessionLogsStream only, while the session runs:
@@ -85,7 +85,6 @@ ONLY_FOR = {
     **{kind: {"SaveKernel"} for kind in REFUSALS},
     FAIL_PROCESSING: {"CreateDataset", "CreateDatasetVersion"},
     STALE_VERSION: {"GetKernel", "GetKernelSessionStatus", "ListKernelSessionOutput", STREAM_CALL},
-    **{kind: {"Download"} for kind in ("cut", "short", "trickle")},
     **{kind: {STREAM_CALL} for kind in ("cut_stream", "end_stream", "doubled_stream", "endless_stream")},
 }
 

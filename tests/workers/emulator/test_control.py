@@ -93,7 +93,7 @@ def test_everything_that_was_told_outlives_a_killed_emulator(start_emulator: Cal
         ("account", {"gpu_hours_used": 30, "mount": "here"}, "mount is one of"),
         ("account", {"friends": 3}, "has no friends"),
         ("faults", [{"call": "GetKernel", "kind": "alter"}], "needs fields"),
-        ("faults", [{"call": "GetKernel", "kind": "cut"}], "is for Download only"),
+        ("faults", [{"call": "GetKernel", "kind": "cut_stream"}], "is for GetKernelSessionLogsStream only"),
         ("faults", [{"call": "Download", "kind": "cut", "seconds": 1}], "of kind cut: seconds"),
         ("faults", [{"call": "*", "kind": "http_429", "retry_after": True}], "retry_after"),
         ("faults", [{"call": "*", "kind": "http_error", "code": 200}], "The code of an error"),
