@@ -8,7 +8,7 @@ export TEXT
 # uv trusts only the certificates that it brings, unless it is told to trust the machine's, as pip does.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: demo serve test test-engines live check format lock clean
+.PHONY: demo serve engines test test-engines live check format lock clean
 
 demo: .venv/.ready  ## speak TEXT into demo.wav on an embedded stack, then stop it
 	@$(BIN)/kavox demo --output demo.wav -- "$$TEXT"
@@ -19,7 +19,9 @@ serve: .venv/.ready  ## keep the stack running on http://127.0.0.1:8000
 test: .venv/.ready  ## the test suite
 	@$(BIN)/pytest --numprocesses 4 --dist loadfile
 
-test-engines: .venv/.ready .venv-engines/.ready  ## the notebooks of qwen and chatterbox on their real packages
+engines: .venv-engines/.ready  ## .venv-engines/bin/kavox: the service with qwen and chatterbox for a GPU of your own
+
+test-engines: .venv/.ready .venv-engines/.ready  ## qwen and chatterbox on their real packages
 	@$(BIN)/pytest --timeout 600 -m engines tests/engines
 
 live: .venv/.ready  ## real Kaggle, for someone with credentials: one text a provider, under a cap of GPU-seconds
@@ -49,13 +51,8 @@ clean:  ## remove what the commands made, jobs and audio included
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-# An environment of its own: 2 GB of packages that nothing else needs. The wheel of torchaudio on the index is built for
-# CUDA; without its libraries it falls back to its parts in Python, which are all that the engines use.
-.venv-engines/.ready: tests/engines/requirements.txt
+# An environment of its own, Kavox and the engines in it: 2 GB of packages that nothing else needs.
+.venv-engines/.ready: pyproject.toml $(wildcard notebooks/*.toml tests/engines/*.txt) tests/engines/install.py
 	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
-	@.venv-engines/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
-	@.venv-engines/bin/pip install --quiet --disable-pip-version-check --no-deps torchaudio==2.11.0 qwen-tts==0.1.1 \
-		chatterbox-tts==0.1.7 s3tokenizer==0.3.0 resemble-perth==1.0.1
-	@rm -f .venv-engines/lib/python3*/site-packages/torchaudio/lib/*.so
-	@.venv-engines/bin/pip install --quiet --disable-pip-version-check --requirement tests/engines/requirements.txt
+	@.venv-engines/bin/python tests/engines/install.py
 	@touch $@

@@ -1,4 +1,8 @@
-"""The provider `mimic`: it gives the recording that it is told to speak like, as it finds it, or a beep."""
+"""The provider `mimic`: it gives the recording that it is told to speak like, as it finds it, or a beep.
+
+A text with one of these words goes wrong: `refused` is never spoken, `moody` only with a seed, and at `deadly` the
+notebook's process dies with everything that it was to speak.
+"""
 
 import shutil
 from pathlib import Path
@@ -14,7 +18,7 @@ description = "For tests: says what it hears."
 license = "Apache-2.0"
 gpu = false
 hosts = ["kaggle", "local"]
-seed = false
+seed = true
 packages = []
 default_model = "parrot"
 default_voice = "beep"
@@ -48,7 +52,7 @@ longest_fixed_seconds = 60
 """
 
 SOURCE = """
-import hashlib, io, math, os, struct, wave
+import hashlib, io, math, os, signal, struct, wave
 from pathlib import Path
 
 
@@ -63,7 +67,11 @@ def beep():
 
 
 def speech(item):
-    reference = item["reference"]
+    reference, text = item["reference"], " ".join(item["chunks"])
+    if "deadly" in text:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "refused" in text or ("moody" in text and item["seed"] is None):
+        raise ValueError("not in the mood")
     if reference is None:
         return beep()
     for path in Path(os.environ["KAGGLE_INPUT_DIR"]).rglob(reference["file"]):
@@ -74,7 +82,13 @@ def speech(item):
 
 items = []
 for item in RUN["items"]:
-    content = speech(item)
+    progress = {"seq": len(items), "phase": "synthesizing", "item": item["id"], "done": len(items), "of": 99}
+    print("::kavox " + json.dumps(progress), flush=True)
+    try:
+        content = speech(item)
+    except ValueError as error:
+        items.append({"id": item["id"], "status": "failed", "error": str(error)})
+        continue
     Path(item["id"] + ".wav").write_bytes(content)
     with wave.open(io.BytesIO(content)) as file:
         rate, frames = file.getframerate(), file.getnframes()

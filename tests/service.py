@@ -32,8 +32,11 @@ def wait_for(what: str, condition: Callable[[], T | None], seconds: float = 60) 
 class Service:
     """One `kavox serve` with its own data directory and port."""
 
-    def __init__(self, data_dir: Path, settings: Mapping[str, object], *, as_this_person: bool = False) -> None:
-        """With `as_this_person` it finds the Kaggle credentials of whoever runs it."""
+    def __init__(
+        self, data_dir: Path, settings: Mapping[str, object], *, as_this_person: bool = False, program: Path = KAVOX
+    ) -> None:
+        """With `as_this_person` it finds the Kaggle credentials of whoever runs it; `program` is the kavox to start."""
+        self._program = program
         self._as_this_person = as_this_person
         self.data_dir = data_dir
         self.port = free_port(LOOPBACK)
@@ -55,7 +58,7 @@ class Service:
             **{name: str(value) for name, value in self._settings.items()},
         }
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([KAVOX, "serve"], env=environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen([self._program, "serve"], env=environment, stdout=log, stderr=log)
         wait_for("the service to be ready", self._ready)
 
     def stop(self) -> int:

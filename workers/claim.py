@@ -1,18 +1,19 @@
-"""Makes runs out of what waits in a lane."""
+"""Makes runs out of what waits in the lanes."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import structlog
 
+from app.shared.errors import SessionsTaken
 from app.shared.identifiers import new_id
-from app.shared.job import Job
 from app.shared.job_queue import JobQueue
 from app.shared.provider import Provider
 from app.shared.settings import Settings
-from workers.batch import BatchLimits, choose
+from workers.batch import BatchLimits, choose, floor_of
+from workers.lanes import Lanes, Queues
 from workers.run import Run
-from workers.run_store import RunStore
+from workers.run_store import Refused, RunStore
 from workers.stopping import Stopping
 
 log = structlog.get_logger()
@@ -21,69 +22,126 @@ DEFAULT_PREFIX = "kavox"
 
 
 class Claims:
-    """Claims jobs for this worker. `machine` names it to the runs that only it can carry."""
+    """Claims jobs for this worker: those of `hosts`, and of the local host those of `local_providers`.
+
+    `machine` names it to the runs that only it can carry.
+    """
 
     def __init__(
         self,
         *,
         settings: Settings,
         runs: RunStore,
+        lanes: Lanes,
         queue: JobQueue,
         providers: Mapping[str, Provider],
+        hosts: Collection[str],
+        local_providers: Collection[str],
         machine: str,
         stopping: Stopping,
     ) -> None:
         self._settings = settings
         self._runs = runs
+        self._lanes = lanes
         self._queue = queue
         self._providers = providers
+        self._hosts = hosts
+        self._local_providers = local_providers
         self._machine = machine
         self._stopping = stopping
         self._prefix = (settings.kernel_id or "").rpartition("/")[2] or DEFAULT_PREFIX
         self._limits = BatchLimits(settings.batch_max_items, settings.batch_max_speech_seconds)
 
     def next_run(self, lane: str) -> Run | None:
-        """A run with the jobs at the head of the lane; None when nothing waits or no session is free."""
-        provider_name, model, host = lane.split(":", 2)
-        if provider_name not in self._providers:
-            log.error("no manifest for the lane's provider", lane=lane)
+        """The run whose turn it is among the lanes that share sessions with this one; None when none is to be had."""
+        if not self._is_ours(lane):
+            # Another worker has its packages, host or manifest; the sweep wakes the lane until that one takes it.
+            log.debug("lane left to another worker", lane=lane, hosts=sorted(self._hosts))
             return None
-        provider = self._providers[provider_name]
-        jobs = self._gather(lane)
-        if not jobs:
-            return None
+        rivals = self._rivals(lane)
+        for turn, candidate in enumerate(rivals):
+            claimed = self._claim(candidate, rivals=len(rivals) - turn)
+            if isinstance(claimed, Run):
+                log.info("run claimed", run=claimed.id, lane=candidate, jobs=len(claimed.jobs))
+                # There may be more in it, another session free, or another lane that this wake-up was meant for.
+                for waiting in self._rivals(lane):
+                    self._queue.wake_lane(waiting)
+                return claimed
+            if claimed is Refused.BUSY:
+                self._note_busy(rivals[turn:])
+                return None
+        return None
+
+    def _rivals(self, lane: str) -> list[str]:
+        """The waiting lanes that this worker could carry and that count against the same limit, in order of turn."""
+        return [
+            other for other in self._lanes.waiting() if self._is_ours(other) and self._kind(other) == self._kind(lane)
+        ]
+
+    def _claim(self, lane: str, rivals: int) -> Run | Refused:
+        name, model, host = lane.split(":", 2)
+        provider, kind = self._providers[name], self._kind(lane)
         run = Run(
             id=new_id(),
             lane=lane,
             provider=provider.name,
             model=model,
             host=host,
-            gpu=provider.gpu and host != "local",
+            gpu=kind == "gpu",
+            own_gpu=kind == "own_gpu",
             prefix=self._prefix,
             machine=self._machine if host == "local" else "",
             jobs=(),
             created_at=time.time(),
-            failures=self._runs.lane_failures(lane),
+            failures=self._lanes.failures(lane),
         )
-        most = self._settings.max_sessions if run.gpu else self._settings.max_cpu_runs
-        chosen = choose(jobs, self._limits)
-        claimed = self._runs.claim(run, chosen, most_runs=most, engine=provider.engine.label)
-        if claimed is not None:
-            log.info("run claimed", run=run.id, lane=lane, jobs=len(claimed.jobs))
-            if len(jobs) > len(chosen):
-                self._queue.wake_lane(lane)
-        return claimed
+        free = self._most(kind) - self._runs.open_runs(kind)
+        if free <= 0:
+            return Refused.BUSY
+        queues = self._gather(lane)
+        # The other lanes want sessions too.
+        sessions = max(1, free - rivals + 1)
+        chosen = choose(queues.by_caller, queues.served, self._limits, now=time.time(), sessions=sessions)
+        if not chosen:
+            return Refused.EMPTY
+        return self._runs.claim(
+            run,
+            [job.id for job in chosen],
+            most_runs=self._most(kind),
+            engine=provider.engine.label,
+            floor=floor_of(queues.by_caller, queues.served),
+        )
 
-    def _gather(self, lane: str) -> list[Job]:
+    def _gather(self, lane: str) -> Queues:
         """What waits in the lane, once the oldest of it has waited for company."""
-        # One more than a run takes, to know whether something is left.
-        most = self._limits.items + 1
-        jobs = self._runs.waiting_jobs(lane, most)
-        if not jobs:
-            return []
+        most = self._limits.items
+        queues = self._lanes.queues(lane, most)
         window = self._settings.batch_window_seconds
-        wait = min(job.created_at for job in jobs) + window - time.time()
-        if 0 < wait <= window and len(jobs) < most:
+        wait = min((job.created_at for job in queues.jobs), default=0.0) + window - time.time()
+        if 0 < wait <= window and sum(1 for _ in queues.jobs) < most:
             self._stopping.sleep(wait)
-            jobs = self._runs.waiting_jobs(lane, most)
-        return jobs
+            queues = self._lanes.queues(lane, most)
+        return queues
+
+    def _note_busy(self, lanes: list[str]) -> None:
+        """Lets the jobs say why they wait."""
+        busy = SessionsTaken("all sessions are busy; the job goes with one of the next runs")
+        for lane in lanes:
+            self._lanes.note_busy(lane, {"code": busy.code, "detail": busy.detail, "retry_at": None})
+
+    def _most(self, kind: str) -> int:
+        settings = self._settings
+        most = {"gpu": settings.max_sessions, "own_gpu": settings.max_own_gpu_runs, "cpu": settings.max_cpu_runs}
+        return most[kind]
+
+    def _is_ours(self, lane: str) -> bool:
+        name, _, host = lane.split(":", 2)
+        has_packages = host != "local" or name in self._local_providers
+        return name in self._providers and host in self._hosts and has_packages
+
+    def _kind(self, lane: str) -> str:
+        """Which of the limits its runs count against."""
+        name, _, host = lane.split(":", 2)
+        if not self._providers[name].gpu:
+            return "cpu"
+        return "own_gpu" if host == "local" else "gpu"

@@ -1,10 +1,12 @@
 """What a notebook is told of a run: the value of its one parameter, as data."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from app.shared.job import Job
-from app.shared.provider import Language, Provider
+from app.shared.manifest import Language
+from app.shared.provider import Provider
 from workers.chunks import split
 from workers.run import Run
 
@@ -30,6 +32,13 @@ def _device(run: Run, provider: Provider) -> str:
     return "cuda" if provider.gpu else "cpu"
 
 
+def _seed(job: Job, provider: Provider) -> int | None:
+    """The seed that the request named; another one than the engine's own for a job that has failed alone."""
+    if job.speech.seed is not None or not provider.seed or not job.failures:
+        return job.speech.seed
+    return int.from_bytes(hashlib.sha256(f"{job.id}:{job.failures}".encode()).digest()[:4]) >> 1
+
+
 def _item(job: Job, language: Language, provider: Provider) -> dict[str, Any]:
     speech = job.speech
     longest_chunk = language.max_chunk_characters or provider.limits.max_chunk_characters
@@ -38,7 +47,7 @@ def _item(job: Job, language: Language, provider: Provider) -> dict[str, Any]:
         "chunks": split(speech.text, language.code, longest_chunk),
         "voice": speech.voice,
         "language": language.engine_name,
-        "seed": speech.seed,
+        "seed": _seed(job, provider),
         "options": speech.options,
         "reference": speech.reference and {name: speech.reference[name] for name in ("file", "sha256", "transcript")},
     }

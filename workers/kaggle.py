@@ -20,7 +20,7 @@ from kagglesdk.kernels.types.kernels_api_service import (
 )
 from kagglesdk.kernels.types.kernels_enums import KernelExecutionType, KernelsListViewType, KernelWorkerStatus
 
-from app.shared.errors import HostUnreachable, KavoxError, PushRefused, PushUncertain
+from app.shared.errors import HostUnreachable, InputsMissing, KavoxError, PushRefused, PushUncertain
 from app.shared.kaggle_credentials import KaggleCredentials
 from workers import downloads
 from workers.bodies import pieces
@@ -171,9 +171,10 @@ class KaggleHost:
             *(response.invalid_kernel_sources or []),
             *(response.invalid_model_sources or []),
         ]
-        if filed != push.slug or invalid:
-            reason = f"without its inputs {', '.join(invalid)}" if invalid else f"as {filed} instead of {push.slug}"
-            raise PushRefused(f"Kaggle took the kernel {reason}; {self._undone(filed)}")
+        if filed != push.slug:
+            raise PushRefused(f"Kaggle took the kernel as {filed} instead of {push.slug}; {self._undone(filed)}")
+        if invalid:
+            raise InputsMissing(f"Kaggle took the kernel without its inputs {', '.join(invalid)}", inputs=invalid)
         return self._kernel(push.slug, response.version_number)
 
     def _undone(self, slug: str) -> str:

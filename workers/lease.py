@@ -1,4 +1,4 @@
-"""Keeps a run's lease alive in the background while a worker is busy with it."""
+"""Keeps a run's lease alive in the background while a worker is busy with it, and hears of cancels on the way."""
 
 import threading
 from types import TracebackType
@@ -15,9 +15,13 @@ RENEW_SECONDS = 2
 
 
 class Lease:
-    """Renews the lease every RENEW_SECONDS for as long as the `with` block runs."""
+    """Renews the lease every RENEW_SECONDS for as long as the `with` block runs.
+
+    `cancels` is set when a job of the run is to be cancelled; whoever heeds it clears it.
+    """
 
     def __init__(self, runs: RunStore, run: Run) -> None:
+        self.cancels = threading.Event()
         self._runs = runs
         self._run = run
         self._over = threading.Event()
@@ -42,7 +46,8 @@ class Lease:
     def _keep(self) -> None:
         while not self._over.wait(RENEW_SECONDS):
             try:
-                self._runs.renew(self._run)
+                if self._runs.renew(self._run):
+                    self.cancels.set()
             except LeaseLost:
                 self._lost.set()
                 return

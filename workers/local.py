@@ -13,13 +13,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.shared.errors import HostUnreachable, PushRefused, StorageFull
 from workers.kernel import Kernel, KernelState, KernelStatus, LogRecord, Push
-from workers.local_folder import KernelFolder, write_whole
+from workers.local_environment import without_secrets
+from workers.local_folder import KernelFolder
 
 LOG_INTERVAL_SECONDS = 0.1
 """Between two looks at a log that is being written."""
@@ -28,20 +29,20 @@ STOP_GRACE_SECONDS = 5.0
 """What a process has to end after SIGTERM, and then after SIGKILL."""
 
 _PLAIN_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-_SECRET_PREFIXES = ("KAGGLE", "KAVOX")
-_SECRET_WORDS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "CREDENTIAL")
 
 
 class LocalHost:
     """Executes notebooks as processes of this machine, below `directory`.
 
-    They see no credentials, but for the variables that their push names.
+    They see no credentials, but for the variables that their push names. What is in `inputs`, models for example, each
+    of them finds among its own inputs.
     """
 
     name = "local"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, inputs: Path | None = None) -> None:
         self._directory = directory.resolve()
+        self._inputs = inputs.resolve() if inputs else None
         self._children: list[subprocess.Popen[bytes]] = []
 
     def push(self, push: Push) -> Kernel:
@@ -52,12 +53,7 @@ class LocalHost:
             folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(folder.path, os.O_RDONLY):
                 if not folder.was_started():
-                    folder.work.mkdir(exist_ok=True)
-                    folder.input.mkdir(exist_ok=True)
-                    for name, file in push.references.items():
-                        shutil.copyfile(file, folder.input / name)
-                    write_whole(folder.notebook, push.notebook)
-                    self._start(folder, push)
+                    self._prepare_and_start(folder, push)
         return self._kernel(push.slug)
 
     def find(self, slug: str) -> Kernel | None:
@@ -112,13 +108,35 @@ class LocalHost:
             self._stop(folder)
             shutil.rmtree(folder.path)
 
+    def clear(self, older_than_seconds: float) -> list[str]:
+        """Deletes the kernels that nobody has come back for in so long; their slugs."""
+        before = time.time() - older_than_seconds
+        cleared = []
+        for path in self._directory.glob("*"):
+            # Another worker may be clearing too: what it has deleted is gone.
+            with suppress(OSError, HostUnreachable):
+                old = _PLAIN_SLUG.fullmatch(path.name) and path.is_dir() and path.stat().st_mtime < before
+                if old and not KernelFolder(path).is_running():
+                    self.delete(path.name)
+                    cleared.append(path.name)
+        return cleared
+
+    def _prepare_and_start(self, folder: KernelFolder, push: Push) -> None:
+        try:
+            folder.create(push.notebook, push.references, self._inputs)
+            self._start(folder, push)
+        except OSError:
+            # The next attempt has another slug: nobody would come back for this folder, and the disk may be full.
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+
     def _start(self, folder: KernelFolder, push: Push) -> None:
         self._children = [child for child in self._children if child.poll() is None]  # leaves no zombies
         with _locked(folder.lock, os.O_RDWR | os.O_CREAT) as lock, folder.runner_log.open("wb") as log:
             child = subprocess.Popen(
                 [sys.executable, "-m", "workers.local_runner", str(folder.path), str(push.timeout_seconds)],
                 cwd=Path(__file__).parents[1],
-                env={**_without_secrets(os.environ, push.environment), "KAGGLE_INPUT_DIR": str(folder.input)},
+                env={**without_secrets(os.environ, push.environment), "KAGGLE_INPUT_DIR": str(folder.input)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -133,7 +151,12 @@ class LocalHost:
             while folder.is_running() and time.monotonic() < deadline:
                 folder.signal(number)
                 time.sleep(LOG_INTERVAL_SECONDS)
-        if folder.is_running():
+        # A runner that was killed could not end the cells' processes, and those may hold a GPU's memory.
+        deadline = time.monotonic() + STOP_GRACE_SECONDS
+        while folder.has_cells_running() and time.monotonic() < deadline:
+            folder.kill_cells()
+            time.sleep(LOG_INTERVAL_SECONDS)
+        if folder.is_running() or folder.has_cells_running():
             raise HostUnreachable(f"the notebook in {folder.path} does not end")
 
     def _folder(self, slug: str) -> KernelFolder:
@@ -164,11 +187,3 @@ def _unreachable(problem: str) -> Iterator[None]:
     except OSError as error:
         kind = StorageFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else HostUnreachable
         raise kind(f"{problem}: {error.strerror}") from error
-
-
-def _without_secrets(environment: Mapping[str, str], granted: Collection[str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name in granted or not _is_secret(name.upper())}
-
-
-def _is_secret(name: str) -> bool:
-    return name.startswith(_SECRET_PREFIXES) or any(word in name for word in _SECRET_WORDS)

@@ -3,17 +3,20 @@
 <slug>/notebook.ipynb   what was pushed
        pid              the process that executes it; once it is there, this kernel is never started again
        running          locked by that process for as long as it lives; no process id says that reliably
+       cells            locked by the Jupyter kernel and by every process that a cell forks; names their process group
        log.jsonl        what the notebook has printed so far, one LogRecord a line
        ended.json       the outcome, written last
        runner.log       what went wrong around the notebook
-       input/           the files that it finds by KAGGLE_INPUT_DIR
+       input/           the files that it finds by KAGGLE_INPUT_DIR: recordings, and links to what is there for all
        work/            the notebook's current directory, and its outputs
 """
 
 import fcntl
 import json
 import os
+import shutil
 import signal
+from collections.abc import Mapping
 from dataclasses import astuple
 from pathlib import Path
 
@@ -30,20 +33,29 @@ class KernelFolder:
         self.work = path / "work"
         self.pid = path / "pid"
         self.lock = path / "running"
+        self.cells = path / "cells"
         self.log = path / "log.jsonl"
         self.ended = path / "ended.json"
         self.runner_log = path / "runner.log"
 
+    def create(self, notebook: str, references: Mapping[str, Path], inputs: Path | None) -> None:
+        """Everything that the notebook needs. Whatever part of it is there already may be whole or not."""
+        self.work.mkdir(exist_ok=True)
+        self.input.mkdir(exist_ok=True)
+        for name, file in references.items():
+            shutil.copyfile(file, self.input / name)
+        for shown in inputs.iterdir() if inputs else ():
+            if not os.path.lexists(self.input / shown.name):
+                (self.input / shown.name).symlink_to(shown)
+        write_whole(self.notebook, notebook)
+
     def is_running(self) -> bool:
         """Whether the process that executes the notebook lives."""
-        try:
-            with self.lock.open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        return _is_locked(self.lock)
+
+    def has_cells_running(self) -> bool:
+        """Whether a process of the cells lives, which may outlive the one that executes the notebook."""
+        return _is_locked(self.cells)
 
     def was_started(self) -> bool:
         """Whether this kernel has ever been started."""
@@ -86,6 +98,13 @@ class KernelFolder:
         except (FileNotFoundError, ProcessLookupError):
             return
 
+    def kill_cells(self) -> None:
+        """Ends what `has_cells_running` tells of; as long as it does, nobody else's group has this number."""
+        try:
+            os.killpg(int(self.cells.read_text()), signal.SIGKILL)
+        except (ValueError, ProcessLookupError):  # it has just locked the file, or just ended
+            return
+
     def _last_words(self) -> str:
         try:
             lines = self.runner_log.read_text(errors="replace").split("\n")
@@ -93,6 +112,17 @@ class KernelFolder:
             return ""
         said = [line.strip() for line in lines if line.strip()]
         return f": {said[-1][:300]}" if said else ""
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def write_whole(path: Path, text: str) -> None:

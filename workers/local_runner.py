@@ -19,6 +19,19 @@ from workers.local_folder import KernelFolder, write_whole
 
 KERNEL_NAME = "kavox"
 
+# The lock is inherited by every process that a cell forks: whoever holds it belongs to this notebook. It dies with the
+# runner at once, not at its next look whether that one still lives.
+_KERNEL = """
+import ctypes, fcntl, os, runpy, sys
+if sys.platform == "linux":
+    PR_SET_PDEATHSIG, SIGKILL = 1, 9
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
+cells = os.open("../cells", os.O_RDWR | os.O_CREAT, 0o600)
+fcntl.flock(cells, fcntl.LOCK_EX)
+os.write(cells, str(os.getpgrp()).encode())
+runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+"""
+
 
 class LogStream:
     """A file-like object, as papermill wants it, that appends to the kernel's log."""
@@ -77,11 +90,13 @@ def execute(folder: KernelFolder) -> KernelStatus:
 def _install_kernel(directory: Path) -> None:
     kernel = directory / "kernels" / KERNEL_NAME
     kernel.mkdir(parents=True, exist_ok=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+    argv = [sys.executable, "-c", _KERNEL, "-f", "{connection_file}", "--log-level=ERROR"]
     (kernel / "kernel.json").write_text(
         json.dumps({"argv": argv, "display_name": "Kavox", "language": "python"}), encoding="utf-8"
     )
     os.environ["JUPYTER_PATH"] = str(directory)
+    # Else the key to the kernel outlives a killed runner in the home directory, which may be read-only.
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(directory / "runtime")
     os.environ["IPYTHONDIR"] = str(directory / "ipython")  # no start-up files of the user's
 
 

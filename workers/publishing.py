@@ -62,7 +62,7 @@ class Publisher:
                 raise AudioRejected(f"the notebook could not speak it: {reason}", code="synthesis_failed")
             audio = outputs.checked(item, directory)
         except AudioRejected as error:
-            self._setbacks.fail_job(run, job, error)
+            self._setbacks.fail_item(run, job, error)
             return
         # Asked again right before it counts: a worker that was stopped for long must not publish over its successor.
         self._runs.renew(run)

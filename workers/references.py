@@ -44,7 +44,14 @@ class References:
 class Recordings:
     """The recordings that jobs refer to. `datasets` are the hosts that keep datasets, by name."""
 
-    def __init__(self, voices: VoiceRecords, audio: AudioStore, datasets: Mapping[str, DatasetHost]) -> None:
+    def __init__(
+        self,
+        voices: VoiceRecords,
+        audio: AudioStore,
+        datasets: Mapping[str, DatasetHost],
+        ready_seconds: float = READY_SECONDS,
+    ) -> None:
+        self._ready_seconds = ready_seconds
         self._voices = voices
         self._audio = audio
         self._datasets = datasets
@@ -66,6 +73,8 @@ class Recordings:
                 try:
                     if host in self._datasets:
                         found.datasets.append(self._uploaded(host, reference, Path(folder), pause))
+                    elif not self._voices.is_there(reference["voice"]):
+                        raise _deleted(reference["voice"])
                     else:
                         found.files[reference["file"]] = self._fetched(reference, Path(folder))
                 except ReferenceRefused as error:
@@ -108,16 +117,23 @@ class Recordings:
     ) -> int:
         """Waits until the dataset is ready, made here unless it is there already; the recording's size in bytes."""
         file = self._fetched(reference, folder)
-        until = time.monotonic() + READY_SECONDS
+        until = time.monotonic() + self._ready_seconds
         if datasets.state(slug) is DatasetState.ABSENT:
             datasets.create(slug, file)
         while (state := datasets.state(slug)) is not DatasetState.READY:
             if state is DatasetState.FAILED:
                 # It would stay so, and be in the way of another attempt.
                 datasets.delete(slug)
-                raise ReferenceRefused(f"Kaggle could not take in the recording of {reference['voice']}")
+                raise ReferenceRefused(
+                    f"Kaggle could not take in the recording of {reference['voice']}; ask again, or send another one"
+                )
             if time.monotonic() > until:
-                raise HostUnreachable(f"the dataset {slug} is not ready after {READY_SECONDS} s")
+                # Tried again and again, it would hold up everything else in its lane.
+                raise ReferenceRefused(
+                    f"Kaggle has not taken in the recording of {reference['voice']} within {self._ready_seconds:g} s; "
+                    "ask again later",
+                    code="voice_not_ready",
+                )
             pause()
         return file.stat().st_size
 
@@ -130,7 +146,10 @@ class Recordings:
             datasets.delete(slug)
             raise ReferenceRefused(f"the dataset {slug} was public and has been deleted", code="dataset_public")
         if dict(found.files) != {file: size}:
-            raise ReferenceRefused(f"the dataset {slug} has other files than the recording: {sorted(found.files)}")
+            raise ReferenceRefused(
+                f"the dataset {slug} has other files than the recording: {sorted(found.files)}; "
+                "delete the voice and send its recording again"
+            )
         return found.version
 
     def _fetched(self, reference: Mapping[str, Any], folder: Path) -> Path:
@@ -139,9 +158,15 @@ class Recordings:
         try:
             content = self._audio.fetch(recording_name(reference["file"]))
         except Gone:
-            raise _deleted(reference["voice"]) from None
+            voice_id = reference["voice"]
+            raise ReferenceRefused(
+                f"the recording of {voice_id} is lost; delete the voice and send its recording again"
+            ) from None
         if hashlib.sha256(content).hexdigest() != reference["sha256"]:
-            raise ReferenceRefused(f"the recording of {reference['voice']} was changed on disk")
+            voice_id = reference["voice"]
+            raise ReferenceRefused(
+                f"the recording of {voice_id} was changed on disk; delete the voice and send its recording again"
+            )
         path.write_bytes(content)
         return path
 

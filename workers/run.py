@@ -16,7 +16,7 @@ from typing import Any, Self
 from workers.kernel import Kernel
 
 # The kinds of open runs that are limited apart.
-SESSIONS = ("gpu", "cpu")
+SESSIONS = ("gpu", "own_gpu", "cpu")
 
 
 class Step(StrEnum):
@@ -32,7 +32,8 @@ class Step(StrEnum):
 class Run:
     """One run. Times are seconds since 1970, UTC; `fence` grows with each new owner.
 
-    `machine` names the only place that can go on with it, for a run of the local host; it is empty for all others.
+    `gpu`: on a GPU of Kaggle's; `own_gpu`: on whatever GPU its machine has. `machine` names the only place that can go
+    on with it, for a run of the local host; it is empty for all others.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Run:
     machine: str
     jobs: Sequence[str]
     created_at: float
+    own_gpu: bool = False
     step: Step = Step.CLAIMED
     fence: int = 1
     failures: int = 0
@@ -63,8 +65,8 @@ class Run:
 
     @property
     def sessions(self) -> str:
-        """Which of the account's limits it counts against."""
-        return "gpu" if self.gpu else "cpu"
+        """Which of the limits it counts against."""
+        return "gpu" if self.gpu else "own_gpu" if self.own_gpu else "cpu"
 
     @property
     def slug(self) -> str:

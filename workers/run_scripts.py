@@ -10,21 +10,44 @@ from app.shared.transition import TRANSITION_LUA
 
 FENCED = "FENCED"
 
+# Whether a job is still this run's: one that went back to its lane may be another run's by now.
+_BELONGS = f"""
+local function belongs(id, run)
+  local shown = redis.call('HGET', '{keys.JOB}' .. id, 'run')
+  if not shown or shown == 'null' then return false end
+  return cjson.decode(shown).id == run
+end
+"""
+
+# The run is over, so what was to be cancelled is. A job that went back to its lane is not asked again.
+_CANCEL_REST = f"""
+local function cancel_rest(key, run, now)
+  for _, id in ipairs(cjson.decode(redis.call('HGET', key, 'jobs'))) do
+    if belongs(id, run) then
+      local fields = {{'finished_at', now, 'waiting', 'null'}}
+      transition(id, '{JobStatus.CANCELED}', now, {{'{JobStatus.CANCELING}'}}, fields)
+    end
+  end
+  redis.call('DEL', key .. ':cancels')
+end
+"""
+
 _FENCE = f"""
 if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then
   return redis.error_reply('{FENCED} another worker owns the run')
 end
 """
 
-# Takes run, lease, lane's pause, open runs; token, lease ms, most runs, now, created_at, run id, ids of jobs as JSON,
-# fields of each job as JSON, fields of the run as JSON.
-# Answers the jobs that were taken as JSON, 'paused', 'busy' or 'empty'.
+# Takes run, lease, lane's pause, open runs, lane's busy note; token, lease ms, most runs, now, created_at, run id,
+# ids of jobs as JSON, fields of each job as JSON, fields of the run as JSON, the least speech that a caller who waits
+# has been given, in seconds.
+# Answers the jobs that were taken as JSON, 'paused', 'busy' or 'empty'. The speech is put down to its callers.
 CLAIM = f"""{TRANSITION_LUA}
 local before = redis.call('HGET', KEYS[1], 'jobs')
 if before then return before end
 if redis.call('EXISTS', KEYS[3]) == 1 then return 'paused' end
 if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[3]) then return 'busy' end
-local taken = {{}}
+local taken, spent = {{}}, {{}}
 local shown = cjson.decode(ARGV[8])
 for _, id in ipairs(cjson.decode(ARGV[7])) do
   local met = transition(id, '{JobStatus.RUNNING}', ARGV[4], {{'{JobStatus.QUEUED}'}}, shown)
@@ -33,9 +56,18 @@ for _, id in ipairs(cjson.decode(ARGV[7])) do
       redis.call('HSET', '{keys.JOB}' .. id, 'started_at', ARGV[4])
     end
     taken[#taken + 1] = id
+    local job = redis.call('HMGET', '{keys.JOB}' .. id, 'caller', 'seconds')
+    spent[job[1]] = (spent[job[1]] or 0) + job[2]
   end
 end
 if #taken == 0 then return 'empty' end
+local floor = math.max(tonumber(redis.call('HGET', '{keys.SERVED}', '') or 0), tonumber(ARGV[10]))
+for caller, seconds in pairs(spent) do
+  local given = math.max(tonumber(redis.call('HGET', '{keys.SERVED}', caller) or 0), floor)
+  redis.call('HSET', '{keys.SERVED}', caller, given + seconds)
+end
+redis.call('HSET', '{keys.SERVED}', '', floor)
+redis.call('DEL', KEYS[5])
 local jobs = cjson.encode(taken)
 redis.call('HSET', KEYS[1], unpack(cjson.decode(ARGV[9])))
 redis.call('HSET', KEYS[1], 'jobs', jobs)
@@ -47,7 +79,9 @@ return jobs
 # Takes run, lease, open runs of each kind; token, lease ms, run id.
 # Answers the new fence, 0 when somebody else owns the run or it is closed.
 ACQUIRE = """
-if not (redis.call('ZSCORE', KEYS[3], ARGV[3]) or redis.call('ZSCORE', KEYS[4], ARGV[3])) then return 0 end
+local open = false
+for kind = 3, #KEYS do open = open or redis.call('ZSCORE', KEYS[kind], ARGV[3]) end
+if not open then return 0 end
 local owner = redis.call('GET', KEYS[2])
 if owner == ARGV[1] then return tonumber(redis.call('HGET', KEYS[1], 'fence')) end
 if owner then return 0 end
@@ -55,9 +89,11 @@ redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return redis.call('HINCRBY', KEYS[1], 'fence', 1)
 """
 
-# Takes run, lease; fence, token, lease ms. A lease that has run out is taken up again as long as nobody else did.
+# Takes run, lease, cancels; fence, token, lease ms. A lease that has run out is taken up again as long as nobody else
+# did. Answers whether any of its jobs is to be cancelled.
 RENEW = f"""{_FENCE}
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+return redis.call('EXISTS', KEYS[3])
 """
 
 # Takes run, lease; fence, fields as JSON.
@@ -66,39 +102,45 @@ redis.call('HSET', KEYS[1], unpack(cjson.decode(ARGV[2])))
 redis.call('DEL', KEYS[2])
 """
 
-# Takes run; fence, fields of the run as JSON, fields of its running jobs as JSON.
-RECORD = f"""{_FENCE}
-local fields = cjson.decode(ARGV[2])
+# Takes run; fence, run id, fields of the run as JSON, fields of its jobs that have not ended as JSON.
+RECORD = f"""{_BELONGS}{_FENCE}
+local fields = cjson.decode(ARGV[3])
 if #fields > 0 then redis.call('HSET', KEYS[1], unpack(fields)) end
-local shown = cjson.decode(ARGV[3])
+local shown = cjson.decode(ARGV[4])
 if #shown == 0 then return end
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
   local key = '{keys.JOB}' .. id
-  if redis.call('HGET', key, 'status') == '{JobStatus.RUNNING}' then redis.call('HSET', key, unpack(shown)) end
+  local status = redis.call('HGET', key, 'status')
+  local open = status == '{JobStatus.RUNNING}' or status == '{JobStatus.CANCELING}'
+  if open and belongs(id, ARGV[2]) then redis.call('HSET', key, unpack(shown)) end
 end
 """
 
-# Takes run; fence, now. Counts, once, that the run has got a machine: for its jobs that is an attempt.
-START = f"""{_FENCE}
+# Takes run; fence, run id, now. Counts, once, that the run has got a machine: for its jobs that is an attempt.
+START = f"""{_BELONGS}{_FENCE}
 if redis.call('HGET', KEYS[1], 'running_at') ~= '0.0' then return end
-redis.call('HSET', KEYS[1], 'running_at', ARGV[2])
+redis.call('HSET', KEYS[1], 'running_at', ARGV[3])
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
-  redis.call('HINCRBY', '{keys.JOB}' .. id, 'attempts', 1)
+  if belongs(id, ARGV[2]) then redis.call('HINCRBY', '{keys.JOB}' .. id, 'attempts', 1) end
 end
 """
 
-# Takes run; fence, then the arguments of TRANSITION. Answers the status that was met.
-SETTLE = f"""{TRANSITION_LUA}{_FENCE}
-return transition(ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[5]), cjson.decode(ARGV[6]))
+# Takes run; fence, run id, then the arguments of TRANSITION. Answers the status that was met, '' for no job of the run.
+SETTLE = f"""{TRANSITION_LUA}{_BELONGS}{_FENCE}
+if not belongs(ARGV[3], ARGV[2]) then return '' end
+return transition(ARGV[3], ARGV[4], ARGV[5], cjson.decode(ARGV[6]), cjson.decode(ARGV[7]))
 """
 
 # Takes run, lease, open runs, lane's pause, lane's failures; fence, run id, now, fields of its jobs as JSON, pause ms,
 # reason, seconds for which the record is kept, failures, seconds for which they count.
 # Puts what is still running back into the lane and closes the run.
-GIVE_BACK = f"""{TRANSITION_LUA}{_FENCE}
+GIVE_BACK = f"""{TRANSITION_LUA}{_BELONGS}{_CANCEL_REST}{_FENCE}
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
-  transition(id, '{JobStatus.QUEUED}', ARGV[3], {{'{JobStatus.RUNNING}'}}, cjson.decode(ARGV[4]))
+  if belongs(id, ARGV[2]) then
+    transition(id, '{JobStatus.QUEUED}', ARGV[3], {{'{JobStatus.RUNNING}'}}, cjson.decode(ARGV[4]))
+  end
 end
+cancel_rest(KEYS[1], ARGV[2], ARGV[3])
 if tonumber(ARGV[5]) > 0 then redis.call('SET', KEYS[4], ARGV[6], 'PX', ARGV[5]) end
 redis.call('SET', KEYS[5], ARGV[8], 'EX', ARGV[9])
 redis.call('ZREM', KEYS[3], ARGV[2])
@@ -107,10 +149,11 @@ redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 """
 
-# Takes run, lease, open runs; fence, run id, seconds for which the record is kept.
-CLOSE = f"""{_FENCE}
+# Takes run, lease, open runs; fence, run id, now, seconds for which the record is kept.
+CLOSE = f"""{TRANSITION_LUA}{_BELONGS}{_CANCEL_REST}{_FENCE}
+cancel_rest(KEYS[1], ARGV[2], ARGV[3])
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('DEL', KEYS[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 """

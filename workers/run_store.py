@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any, cast
 
 from redis import Redis
@@ -28,6 +29,16 @@ LEASE_SECONDS = 10
 _KEPT_SECONDS = 7 * 24 * 3600
 # After a quiet hour a lane's earlier failures no longer count.
 _FAILURES_SECONDS = 3600
+# What a job shows that is part of no run.
+_UNCLAIMED: dict[str, Any] = {"phase": Phase.WAITING, "progress": 0.0, "run": None, "waiting": None}
+
+
+class Refused(StrEnum):
+    """Why a claim came to nothing."""
+
+    BUSY = "busy"  # as many runs are open as may be
+    PAUSED = "paused"  # the lane rests after a setback
+    EMPTY = "empty"  # others took the jobs
 
 
 class RunStore:
@@ -44,39 +55,42 @@ class RunStore:
             for name in ("CLAIM", "ACQUIRE", "RENEW", "RELEASE", "RECORD", "START", "SETTLE", "GIVE_BACK", "CLOSE")
         }
 
-    def waiting_lanes(self) -> list[str]:
-        """Lanes in which jobs wait and that are not paused, the one whose next job is oldest first."""
-        scores: dict[str, float] = {}
-        for lane in cast("set[str]", self._redis.smembers(keys.LANES)):
-            head = cast("list[tuple[str, float]]", self._redis.zrange(keys.LANE + lane, 0, 0, withscores=True))
-            if head and not self._redis.exists(f"{keys.LANE}{lane}:pause"):
-                scores[lane] = head[0][1]
-        return sorted(scores, key=scores.__getitem__)
-
-    def lane_failures(self, lane: str) -> int:
-        """How many runs of the lane in a row came to nothing before they were pushed."""
-        return int(cast("str | None", self._redis.get(f"{keys.LANE}{lane}:failures")) or 0)
-
-    def forget_failures(self, lane: str) -> None:
-        """A run of the lane has been pushed: the next one starts afresh."""
-        self._redis.delete(f"{keys.LANE}{lane}:failures")
-
-    def waiting_jobs(self, lane: str, limit: int) -> list[Job]:
-        """The next jobs of a lane, in its order."""
-        # Only now may the next submission ask for another wake-up: what comes later is not seen here.
-        self._redis.delete(f"{keys.LANE}{lane}:woken")
-        return self._jobs(cast("list[str]", self._redis.zrange(keys.LANE + lane, 0, limit - 1)))
-
     def jobs(self, run: Run) -> list[Job]:
-        """The run's jobs that have not ended and still belong to it."""
+        """The run's jobs that are still to be spoken."""
         return [
             job
             for job in self._jobs(run.jobs)
-            if not job.status.terminal and job.status is not JobStatus.QUEUED and (job.run or {}).get("id") == run.id
+            if job.status is JobStatus.RUNNING and (job.run or {}).get("id") == run.id
         ]
 
-    def claim(self, run: Run, jobs: Sequence[Job], *, most_runs: int, engine: str) -> Run | None:
-        """Makes the jobs the run's, and the run this worker's; None when none is to be had now."""
+    def canceling(self, run: Run) -> list[Job]:
+        """The run's jobs that are to be cancelled."""
+        return [
+            job
+            for job in self._jobs(run.jobs)
+            if job.status is JobStatus.CANCELING and (job.run or {}).get("id") == run.id
+        ]
+
+    def asked_cancels(self, run: Run) -> set[str]:
+        """Ids of jobs of the run whose callers have asked for a cancel that nobody has heeded yet."""
+        return cast("set[str]", self._redis.smembers(f"{keys.RUN}{run.id}:cancels"))
+
+    def forget_cancels(self, run: Run, job_ids: set[str]) -> None:
+        """These cancels have been heeded."""
+        if job_ids:
+            self._redis.srem(f"{keys.RUN}{run.id}:cancels", *job_ids)
+
+    def open_runs(self, sessions: str) -> int:
+        """How many runs of this kind are open."""
+        return self._redis.zcard(keys.RUNS + sessions)
+
+    def claim(
+        self, run: Run, job_ids: Sequence[str], *, most_runs: int, engine: str, floor: float = 0.0
+    ) -> Run | Refused:
+        """Makes the jobs the run's, and the run this worker's; or says why not.
+
+        `floor` is the least speech given to any waiting caller, in seconds.
+        """
         now = time.time()
         taken = self._scripts["CLAIM"](
             keys=[
@@ -84,15 +98,16 @@ class RunStore:
                 f"{keys.RUN}{run.id}:lease",
                 f"{keys.LANE}{run.lane}:pause",
                 keys.RUNS + run.sessions,
+                f"{keys.LANE}{run.lane}:busy",
             ],
             args=[
                 self._token(run.id), LEASE_SECONDS * 1000, most_runs, repr(now), repr(run.created_at), run.id,
-                json.dumps([job.id for job in jobs]),
+                json.dumps(list(job_ids)),
                 json.dumps(flat(change(phase=Phase.PUSHING, waiting=None, run=run.view(engine)))),
-                json.dumps(flat(run.to_fields())),
+                json.dumps(flat(run.to_fields())), repr(floor),
             ],
         )  # fmt: skip
-        return None if taken in {"paused", "busy", "empty"} else replace(run, jobs=json.loads(taken))
+        return Refused(taken) if taken in set(Refused) else replace(run, jobs=json.loads(taken))
 
     def acquire(self, run_id: str) -> Run | None:
         """Takes over a run that nobody owns; None when somebody does, or it is closed."""
@@ -110,9 +125,13 @@ class RunStore:
         fields = cast("dict[str, str]", self._redis.hgetall(keys.RUN + run.id))
         return replace(Run.from_fields(fields), fence=run.fence) if fields else run
 
-    def renew(self, run: Run) -> None:
-        """Keeps the lease alive."""
-        self._write("RENEW", run, [f"{keys.RUN}{run.id}:lease"], [self._token(run.id), LEASE_SECONDS * 1000])
+    def renew(self, run: Run) -> bool:
+        """Keeps the lease alive; whether any job of the run is to be cancelled."""
+        key = keys.RUN + run.id
+        asked = self._write(
+            "RENEW", run, [f"{key}:lease", f"{key}:cancels"], [self._token(run.id), LEASE_SECONDS * 1000]
+        )
+        return bool(asked)
 
     def release(self, run: Run, *, retry_at: float, failures: int) -> None:
         """Lets go of the run; anybody may take it over from `retry_at` on."""
@@ -120,44 +139,54 @@ class RunStore:
         self._write("RELEASE", run, [f"{keys.RUN}{run.id}:lease"], [fields])
 
     def record(self, run: Run, show: dict[str, Any] | None = None, **fields: Any) -> Run:
-        """Writes fields of the run down, and shows fields of `show` in its running jobs."""
-        self._write("RECORD", run, [], [json.dumps(flat(stored(**fields))), json.dumps(flat(change(**(show or {}))))])
+        """Writes fields of the run down, and shows fields of `show` in its jobs that have not ended."""
+        written, shown = json.dumps(flat(stored(**fields))), json.dumps(flat(change(**(show or {}))))
+        self._write("RECORD", run, [], [run.id, written, shown])
         return replace(run, **fields)
 
     def start(self, run: Run) -> Run:
         """Writes down that the run has got a machine, and counts that as an attempt of each of its jobs."""
         now = time.time()
         if not run.running_at:
-            self._write("START", run, [], [repr(now)])
+            self._write("START", run, [], [run.id, repr(now)])
         return replace(run, running_at=run.running_at or now)
 
     def settle(self, run: Run, job: Job, to: JobStatus, **fields: Any) -> bool:
         """Ends one job of the run; False when it had ended already."""
         now = time.time()
-        met = self._write(
-            "SETTLE", run, [], transition_arguments(job.id, to, now, change(finished_at=now, waiting=None, **fields))
-        )
-        return met in {JobStatus.RUNNING, JobStatus.CANCELING}
+        return self._transition(run, job, to, now, change(finished_at=now, waiting=None, **fields))
 
-    def give_back(
-        self, run: Run, *, phase: Phase, waiting: dict[str, Any], pause_seconds: float, failures: int
-    ) -> None:
+    def put_back(self, run: Run, job: Job, **fields: Any) -> bool:
+        """Puts one job of the run back into its lane; False when it had ended already."""
+        return self._transition(run, job, JobStatus.QUEUED, time.time(), change(**_UNCLAIMED, **fields))
+
+    def give_back(self, run: Run, *, waiting: dict[str, Any] | None, pause_seconds: float, failures: int) -> None:
         """Puts the jobs that have not ended back into the lane, which rests, and closes the run."""
-        fields = change(phase=phase, waiting=waiting, progress=0.0, run=None)
         lane = keys.LANE + run.lane
         self._write(
             "GIVE_BACK",
             run,
             [f"{keys.RUN}{run.id}:lease", keys.RUNS + run.sessions, f"{lane}:pause", f"{lane}:failures"],
             [
-                run.id, repr(time.time()), json.dumps(flat(fields)), int(pause_seconds * 1000), phase, _KEPT_SECONDS,
-                failures, _FAILURES_SECONDS,
+                run.id, repr(time.time()), json.dumps(flat(change(**_UNCLAIMED))), int(pause_seconds * 1000),
+                json.dumps(waiting), _KEPT_SECONDS, failures, _FAILURES_SECONDS,
             ],
         )  # fmt: skip
 
     def close(self, run: Run) -> None:
         """Ends the run; its record stays readable for a week."""
-        self._write("CLOSE", run, [f"{keys.RUN}{run.id}:lease", keys.RUNS + run.sessions], [run.id, _KEPT_SECONDS])
+        self._write(
+            "CLOSE",
+            run,
+            [f"{keys.RUN}{run.id}:lease", keys.RUNS + run.sessions],
+            [run.id, repr(time.time()), _KEPT_SECONDS],
+        )
+
+    def count_family_failure(self, family: str) -> int:
+        """How many parts of a run that was split have failed as a whole, this one included."""
+        count = self._redis.incr(keys.FAMILY + family)
+        self._redis.expire(keys.FAMILY + family, _KEPT_SECONDS)
+        return count
 
     def ownerless(self) -> Iterator[str]:
         """Ids of open runs that nobody owns and that may be taken up again by now."""
@@ -183,6 +212,10 @@ class RunStore:
             for job_id in ids:
                 pipeline.hgetall(keys.JOB + job_id)
             return [from_fields(fields) for fields in pipeline.execute() if fields]
+
+    def _transition(self, run: Run, job: Job, to: JobStatus, now: float, fields: dict[str, str]) -> bool:
+        met = self._write("SETTLE", run, [], [run.id, *transition_arguments(job.id, to, now, fields)])
+        return met in {JobStatus.RUNNING, JobStatus.CANCELING}
 
     def _write(self, script: str, run: Run, more_keys: list[str], arguments: list[Any]) -> Any:
         try:

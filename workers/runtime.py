@@ -15,13 +15,18 @@ from app.shared.presence import Presence
 from app.shared.provider import Provider, load_providers
 from app.shared.redis_client import connect, connect_for_queue, connect_for_rq_worker
 from app.shared.settings import Settings, load_settings
+from workers.cancels import Cancels
+from workers.claim import Claims
 from workers.kaggle import KaggleHost
 from workers.kaggle_datasets import KaggleDatasets
 from workers.kernel import KernelHost
 from workers.kernel_metadata import load_kernel_metadata
+from workers.lanes import Lanes
 from workers.local import LocalHost
+from workers.publishing import Publisher
 from workers.references import Recordings
 from workers.run_store import RunStore
+from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.sweep import Sweep
 from workers.synthesis import Synthesis
@@ -42,14 +47,29 @@ class Runtime:
         self.queue = JobQueue(connect_for_queue(settings.redis_url))
         providers = load_providers(settings.notebooks_dir)
         kaggle = kaggle_host(settings)
-        hosts: Mapping[str, KernelHost] = {kaggle.name: kaggle, "local": LocalHost(settings.data_dir / "local")}
+        hosts: Mapping[str, KernelHost] = {kaggle.name: kaggle, "local": local_host(settings)}
         audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
-        self.presence = Presence(self.name, time.time(), sorted(hosts), _local_providers(providers))
-        runs = RunStore(self.redis, self.name)
+        local_providers = _local_providers(providers)
+        self.presence = Presence(self.name, time.time(), sorted(hosts), local_providers)
+        runs, lanes = RunStore(self.redis, self.name), Lanes(self.redis)
         voices, datasets = VoiceRecords(self.redis), {kaggle.name: KaggleDatasets(kaggle.client)}
+        machine = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+        setbacks = Setbacks(runs, hosts, settings)
+        claims = Claims(
+            settings=settings,
+            runs=runs,
+            lanes=lanes,
+            queue=self.queue,
+            providers=providers,
+            hosts=hosts,
+            local_providers=local_providers,
+            machine=machine,
+            stopping=self.stopping,
+        )
         self.sweep = Sweep(
             redis=self.redis,
             runs=runs,
+            lanes=lanes,
             queue=self.queue,
             audio=audio,
             voices=voices,
@@ -60,12 +80,16 @@ class Runtime:
         self.synthesis = Synthesis(
             settings=settings,
             runs=runs,
+            lanes=lanes,
             queue=self.queue,
-            audio=audio,
             providers=providers,
             hosts=hosts,
             recordings=Recordings(voices, audio, datasets),
-            machine=f"{socket.gethostname()}:{settings.data_dir.resolve()}",
+            claims=claims,
+            cancels=Cancels(runs, hosts),
+            setbacks=setbacks,
+            publisher=Publisher(runs, audio, setbacks, settings),
+            machine=machine,
             stopping=self.stopping,
         )
 
@@ -95,6 +119,18 @@ def kaggle_host(settings: Settings) -> KaggleHost:
         timeout_seconds=settings.push_timeout,
         url=settings.kaggle_api_url if emulated else None,
     )
+
+
+def local_host(settings: Settings) -> LocalHost:
+    """This machine. Raises ConfigurationError where its notebooks' inputs are named and not there."""
+    inputs = settings.local_input_dir
+    if inputs is not None and not inputs.is_dir():
+        raise ConfigurationError(f"KAVOX_LOCAL_INPUT_DIR: there is no folder {inputs}")
+    host = LocalHost(settings.data_dir / "local", inputs)
+    if not settings.keep_kernels:
+        # Left behind where Redis has lost the run that would have deleted them.
+        host.clear(settings.result_ttl_hours * 3600)
+    return host
 
 
 def _local_providers(providers: Mapping[str, Provider]) -> list[str]:

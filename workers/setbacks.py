@@ -3,9 +3,14 @@
     Interrupted                       the worker is stopping: let go at once, another goes on from the recorded step
     Transient, CredentialsRejected    nothing was pushed: the jobs go back to their lane, which rests
                                       something was pushed: let go of the run, to be taken up after a backoff
+    InputsMissing                     like Transient, but soon the jobs whose inputs they are fail
     KernelTimedOut, KernelNotFound    the kernel is deleted; its jobs run once more, then fail
+    NotebookFailed                    before it spoke: its jobs run once more, then fail
+                                      while it spoke: its jobs run again in halves, until the bad one is found
     any other Permanent               its jobs fail, the kernel is deleted
     anything else                     a defect of ours: like Transient, but only a few times
+
+A job that fails alone, in a run that did well, runs once more with another seed.
 
 Nothing is retried for ever: a job older than KAVOX_MAX_WAIT_HOURS fails at its next setback.
 """
@@ -14,13 +19,17 @@ import errno
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
 from app.shared.errors import (
+    CancelFailed,
     CredentialsRejected,
     Defect,
+    InputsMissing,
     KavoxError,
     KernelNotFound,
     KernelTimedOut,
@@ -31,11 +40,13 @@ from app.shared.errors import (
     SessionsTaken,
     StorageFull,
 )
-from app.shared.job import Job, JobStatus, Phase
+from app.shared.job import Job, JobStatus
 from app.shared.redis_client import is_outage, unavailable
 from app.shared.settings import Settings
+from app.shared.voice import dataset_slug
+from workers.cancels import unstopped
+from workers.diagnosis import Diagnosis, diagnose, failure
 from workers.kernel import KernelHost
-from workers.kernel_log import cause
 from workers.run import Run, Step
 from workers.run_store import RunStore
 from workers.stopping import Interrupted
@@ -47,8 +58,12 @@ _LONGEST_BACKOFF_SECONDS = 900
 _QUOTA_PAUSE_FACTOR = 15
 # How often a defect of ours is tried again before its jobs fail.
 _MOST_DEFECTS = 5
+# How often a kernel is taken without its inputs before their jobs fail: each time costs the start of a session.
+_MOST_WITHOUT_INPUTS = 2
 # How many runs a job may be part of that got a machine and came to nothing.
 _MOST_ATTEMPTS = 2
+# How many parts of a run that was split may fail: two bad items among a hundred are found within it.
+_MOST_PARTS = 16
 
 
 class Setbacks:
@@ -74,6 +89,14 @@ class Setbacks:
         """Ends one job with the error; the others of its run are not concerned."""
         self._runs.settle(run, job, JobStatus.FAILED, error=error.view())
 
+    def fail_item(self, run: Run, job: Job, error: KavoxError) -> None:
+        """The job failed alone: it runs once more with another seed, unless its request named one."""
+        if job.failures or job.speech.seed is not None:
+            self.fail_job(run, job, error)
+            return
+        log.warning("job runs again", job=job.id, code=error.code, detail=error.detail)
+        self._runs.put_back(run, job, failures=job.failures + 1, group="")
+
     def remove_kernel(self, run: Run) -> None:
         """Deletes the kernel of a run whose jobs have ended; one that cannot be deleted now is left to the sweep."""
         if self._settings.keep_kernels:
@@ -83,6 +106,8 @@ class Setbacks:
         except KavoxError as error:
             log.warning("kernel not deleted yet", kernel=run.ref, detail=error.detail)
             self._runs.leave_to_sweep(run)
+            for job in self._runs.canceling(run):
+                self.fail_job(run, job, CancelFailed(unstopped(run, error)))
 
     def _decide(self, run: Run, error: Exception) -> None:
         if isinstance(error, Interrupted):
@@ -92,28 +117,37 @@ class Setbacks:
         log.warning("setback", step=run.step, code=trouble.code, detail=trouble.detail)
         if isinstance(trouble, KernelTimedOut | KernelNotFound):
             self._run_again(run, trouble)
-        elif isinstance(trouble, Permanent) and not isinstance(trouble, CredentialsRejected):
-            self._fail(run, self._explained(run, trouble))
-        elif isinstance(trouble, Defect) and run.failures >= _MOST_DEFECTS:
+        elif isinstance(trouble, NotebookFailed):
+            self._find_culprit(run, trouble)
+        elif _is_final(trouble, run):
             self._fail(run, trouble)
         else:
+            if isinstance(trouble, InputsMissing) and run.failures >= _MOST_WITHOUT_INPUTS:
+                self._fail_jobs_with(run, trouble)
             self._postpone(run, trouble)
 
     def _postpone(self, run: Run, error: KavoxError) -> None:
-        if not self._jobs_in_time(run, error):
+        if not self._jobs_in_time(run, error) and not self._young(self._runs.canceling(run)):
             self._fail(run, error)
             return
         delay = self._delay(run, error)
-        waiting = {"code": error.code, "detail": error.detail, "retry_at": time.time() + delay}
+        waiting = _waiting(error, delay)
         if run.step is Step.CLAIMED:
             # Sessions and quota that are taken are nobody's failure.
-            refused = isinstance(error, SessionsTaken | QuotaExhausted)
-            phase = Phase(error.code) if refused else Phase.WAITING
-            failures = 0 if refused else run.failures + 1
-            self._runs.give_back(run, phase=phase, waiting=waiting, pause_seconds=delay, failures=failures)
+            failures = 0 if isinstance(error, SessionsTaken | QuotaExhausted) else run.failures + 1
+            self._runs.give_back(run, waiting=waiting, pause_seconds=delay, failures=failures)
             return
         run = self._runs.record(run, show={"waiting": waiting})
         self._runs.release(run, retry_at=time.time() + delay, failures=run.failures + 1)
+
+    def _fail_jobs_with(self, run: Run, error: InputsMissing) -> None:
+        """The host does not attach these inputs, and will not: the run's other jobs go on without them."""
+        slugs = {name.rpartition("/")[2] for name in error.inputs}
+        cloned = [(job, job.speech.reference["voice"]) for job in self._runs.jobs(run) if job.speech.reference]
+        meant = [job for job, voice in cloned if dataset_slug(voice) in slugs]
+        # Under names that are none of theirs, any of them may be meant.
+        for job in meant or [job for job, _ in cloned]:
+            self.fail_job(run, job, error)
 
     def _run_again(self, run: Run, error: Permanent) -> None:
         """Another run may do better, once; a job that has had two goes fails."""
@@ -123,12 +157,44 @@ class Setbacks:
             # It would run on beside its successor.
             self._postpone(run, undeleted)
             return
+        self._give_back(run, error)
+
+    def _give_back(self, run: Run, error: Permanent) -> None:
+        """Its jobs go again, but for those that have had two goes."""
         for job in self._jobs_in_time(run, error):
             if job.attempts >= _MOST_ATTEMPTS:
                 self.fail_job(run, job, error)
         delay = self._delay(run, error)
-        waiting = {"code": error.code, "detail": error.detail, "retry_at": time.time() + delay}
-        self._runs.give_back(run, phase=Phase.WAITING, waiting=waiting, pause_seconds=delay, failures=run.failures + 1)
+        waiting = _waiting(error, delay)
+        self._runs.give_back(run, waiting=waiting, pause_seconds=delay, failures=run.failures + 1)
+
+    def _find_culprit(self, run: Run, error: NotebookFailed) -> None:
+        """Only a notebook that had begun to speak can have died of one of its items."""
+        found = self._diagnosis(run)
+        one_caller = len({job.caller for job in self._runs.jobs(run)}) == 1
+        error = failure(error, found, outcome=run.outcome, message=run.failure_message, quote=one_caller)
+        jobs = self._jobs_in_time(run, error)
+        self.remove_kernel(run)
+        unknown = found.phase_reached is None and any(job.attempts >= _MOST_ATTEMPTS for job in jobs)
+        if not found.reached_items and not unknown:
+            self._give_back(run, error)
+            return
+        if len(jobs) == 1:
+            self.fail_item(run, jobs[0], error)
+        elif jobs:
+            self._split(run, jobs, error)
+        self._runs.close(run)
+
+    def _split(self, run: Run, jobs: list[Job], error: NotebookFailed) -> None:
+        """Two runs with half of the jobs each; once too many parts have failed, it is not the fault of one item."""
+        family = jobs[0].group.partition("/")[0] or run.id
+        failed = self._runs.count_family_failure(family)
+        log.warning("run split", jobs=len(jobs), family=family, failed=failed)
+        for number, job in enumerate(jobs):
+            if failed > _MOST_PARTS:
+                self.fail_job(run, job, error)
+            else:
+                self._runs.put_back(run, job, group=f"{family}/{failed}{'ab'[2 * number // len(jobs)]}")
 
     def _fail(self, run: Run, error: KavoxError) -> None:
         for job in self._runs.jobs(run):
@@ -139,25 +205,28 @@ class Setbacks:
 
     def _jobs_in_time(self, run: Run, error: KavoxError) -> list[Job]:
         """The run's jobs that may still wait; the others fail."""
-        oldest = time.time() - self._settings.max_wait_hours * 3600
         jobs = self._runs.jobs(run)
+        young = self._young(jobs)
         for job in jobs:
-            if job.created_at < oldest:
+            if job not in young:
                 self.fail_job(run, job, error)
+        return young
+
+    def _young(self, jobs: list[Job]) -> list[Job]:
+        oldest = time.time() - self._settings.max_wait_hours * 3600
         return [job for job in jobs if job.created_at >= oldest]
 
-    def _explained(self, run: Run, error: Permanent) -> Permanent:
-        """A notebook's failure with its cause, which Kaggle's own message mostly lacks."""
-        if not isinstance(error, NotebookFailed):
-            return error
+    def _diagnosis(self, run: Run) -> Diagnosis:
+        """What the run's log tells, which Kaggle's own message mostly does not."""
         try:
-            found = cause(self._hosts[run.host].log(run.kernel)) or run.failure_message
+            records = self._hosts[run.host].log(run.kernel)
         except KavoxError:
-            found = run.failure_message
-        if len({job.caller for job in self._runs.jobs(run)}) > 1:
-            # An error's message may quote a text, and the other callers must not read it.
-            found = found.partition(":")[0]
-        return NotebookFailed(f"{error.detail}; the kernel ended as {run.outcome}" + (f": {found}" if found else ""))
+            records = []
+        found = diagnose(records)
+        if run.host == "local":
+            # Nobody's image but this machine's own.
+            found = replace(found, image_changed=False, remedy="")
+        return found
 
     def _delay(self, run: Run, error: KavoxError) -> float:
         """Seconds until the next attempt, a part of them at random, so that workers do not return together."""
@@ -167,6 +236,19 @@ class Setbacks:
         elif not isinstance(error, SessionsTaken):
             base = min(_LONGEST_BACKOFF_SECONDS, base * 2 ** min(run.failures, 10))
         return base * random.uniform(0.5, 1)  # noqa: S311  # no secret
+
+
+def _is_final(trouble: KavoxError, run: Run) -> bool:
+    """Whether another attempt would be in vain."""
+    if isinstance(trouble, Permanent):
+        # A person can mend these while the jobs wait.
+        return not isinstance(trouble, CredentialsRejected)
+    return isinstance(trouble, Defect) and run.failures >= _MOST_DEFECTS
+
+
+def _waiting(error: KavoxError, delay: float) -> dict[str, Any]:
+    """What the jobs of a lane that rests show."""
+    return {"code": error.code, "detail": error.advice, "retry_at": time.time() + delay}
 
 
 def _typed(error: Exception) -> KavoxError:

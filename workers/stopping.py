@@ -26,12 +26,11 @@ class Stopping:
         """Waits for so long or until the stop request; whether that has come."""
         return self._requested.wait(seconds)
 
-    def sleep(self, seconds: float, or_until: threading.Event | None = None) -> None:
-        """Waits for so long or until the event comes, which is then cleared. Raises Interrupted at a stop request."""
+    def sleep(self, seconds: float, *or_until: threading.Event) -> None:
+        """Waits for so long or until one of the events is set. Raises Interrupted at a stop request."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if self.wait(min(left, 0.1)):
                 raise Interrupted
-            if or_until is not None and or_until.is_set():
-                or_until.clear()
+            if any(event.is_set() for event in or_until):
                 return

@@ -8,9 +8,10 @@
 - the recording and the datasets of a cloned voice that its caller has removed are deleted.
 """
 
+import random
 import time
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar, cast
 
 import structlog
 from redis import Redis
@@ -25,6 +26,7 @@ from app.shared.transition import TRANSITION, transition_arguments
 from app.shared.voice import dataset_slug, recording_name
 from workers.datasets import DatasetHost
 from workers.kernel import KernelHost
+from workers.lanes import Lanes
 from workers.run_store import RunStore
 from workers.voice_records import RemovedVoice, VoiceRecords
 
@@ -32,6 +34,7 @@ log = structlog.get_logger()
 
 PERIOD_SECONDS = 5
 _AT_ONCE = 500
+_T = TypeVar("_T")
 
 
 class Sweep:
@@ -42,6 +45,7 @@ class Sweep:
         *,
         redis: Redis,
         runs: RunStore,
+        lanes: Lanes,
         queue: JobQueue,
         audio: AudioStore,
         voices: VoiceRecords,
@@ -51,6 +55,7 @@ class Sweep:
     ) -> None:
         self._redis = redis
         self._runs = runs
+        self._lanes = lanes
         self._queue = queue
         self._audio = audio
         self._voices = voices
@@ -63,7 +68,7 @@ class Sweep:
         """Does everything that is due."""
         for run_id in self._runs.ownerless():
             self._queue.wake_run(run_id)
-        for lane in self._runs.waiting_lanes():
+        for lane in self._lanes.waiting():
             self._queue.wake_lane(lane)
         self._fail_overdue()
         self._expire_audio()
@@ -72,10 +77,9 @@ class Sweep:
         self._delete_removed_voices()
 
     def _fail_overdue(self) -> None:
-        hours = self._settings.max_wait_hours
-        for job in self._older(keys.QUEUED, hours):
+        for job in self._older(keys.QUEUED, 0):
             now = time.time()
-            detail = f"the job waited for more than {hours:g} hours"
+            detail = f"the job waited for more than {_duration(job.deadline - job.created_at)} and was given up"
             error = {"code": "wait_expired", "detail": detail, "retryable": True}
             fields = change(error=error, waiting=None, finished_at=now)
             self._transition(args=transition_arguments(job.id, JobStatus.FAILED, now, fields, [JobStatus.QUEUED]))
@@ -110,33 +114,37 @@ class Sweep:
                 pipeline.execute()
 
     def _delete_leftovers(self) -> None:
-        for leftover in cast("set[str]", self._redis.smembers(keys.LEFTOVERS)):
+        silent: set[str] = set()
+        for leftover in _shuffled(cast("set[str]", self._redis.smembers(keys.LEFTOVERS))):
             host, _, slug = leftover.partition("/")
-            if host not in self._hosts:
+            if host not in self._hosts or host in silent:
                 continue
             try:
                 self._hosts[host].delete(slug)
             except KavoxError as error:
+                silent.add(host)
                 log.warning("kernel not deleted yet", kernel=slug, detail=error.detail)
             else:
                 self._redis.srem(keys.LEFTOVERS, leftover)
 
     def _delete_removed_voices(self) -> None:
-        for voice in self._voices.removed():
+        silent: set[str] = set()
+        for voice in _shuffled(self._voices.removed()):
             try:
                 self._audio.delete(recording_name(voice.file))
             except StoreUnavailable as error:
                 log.warning("recording not removed yet", voice=voice.id, detail=error.detail)
                 continue
-            self._voices.settle(voice, [host for host in voice.hosts if not self._deleted_there(voice, host)])
+            self._voices.settle(voice, [host for host in voice.hosts if not self._deleted_there(voice, host, silent)])
 
-    def _deleted_there(self, voice: RemovedVoice, host: str) -> bool:
+    def _deleted_there(self, voice: RemovedVoice, host: str, silent: set[str]) -> bool:
         """Whether the host has no dataset of the voice; a host that this worker does not know may have one."""
-        if host not in self._datasets:
+        if host not in self._datasets or host in silent:
             return False
         try:
             self._datasets[host].delete(dataset_slug(voice.id))
         except KavoxError as error:
+            silent.add(host)
             log.warning("dataset not deleted yet", voice=voice.id, host=host, detail=error.detail)
             return False
         log.info("dataset deleted", voice=voice.id, host=host)
@@ -152,3 +160,18 @@ class Sweep:
             except (KeyError, ValueError, TypeError):
                 log.exception("job not readable, forgotten by the sweep", job=job_id, index=index)
                 self._redis.zrem(index, job_id)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:g} hours" if seconds >= 3600 else f"{seconds:g} seconds"
+
+
+def _shuffled(found: Iterable[_T]) -> list[_T]:
+    """What is to be deleted, in another order each time.
+
+    A host that fails is left alone for the rest of a pass, or the pass would take as many time-outs as there is to do,
+    and meanwhile nobody look after the runs; and what cannot be deleted must not come first for ever.
+    """
+    listed = list(found)
+    random.shuffle(listed)
+    return listed

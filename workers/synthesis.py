@@ -17,21 +17,16 @@ from contextlib import contextmanager
 
 import structlog
 
-from app.shared.audio_store import AudioStore
-from app.shared.errors import (
-    CredentialsRejected,
-    HostUnreachable,
-    LeaseLost,
-    PushUncertain,
-    Transient,
-)
+from app.shared.errors import CredentialsRejected, HostUnreachable, InputsMissing, LeaseLost, PushUncertain, Transient
 from app.shared.job import Phase
 from app.shared.job_queue import JobQueue
 from app.shared.provider import Provider
 from app.shared.settings import Settings
+from workers.cancels import Cancels
 from workers.claim import Claims
 from workers.items import run_parameters
-from workers.kernel import KernelHost, KernelState, Push
+from workers.kernel import Kernel, KernelHost, KernelState, Push
+from workers.lanes import Lanes
 from workers.lease import Lease
 from workers.log_follower import LogFollower
 from workers.notebook import inject
@@ -45,8 +40,7 @@ from workers.watch import Watch
 
 log = structlog.get_logger()
 
-# A local run that its own machine has not taken up for so long after its deadline is anybody's, to be ended.
-_ABANDONED_SECONDS = 600
+_ABANDONED_SECONDS = 600  # after its deadline: a local run that its own machine has not ended is then anybody's
 
 
 class Synthesis:
@@ -57,27 +51,31 @@ class Synthesis:
         *,
         settings: Settings,
         runs: RunStore,
+        lanes: Lanes,
         queue: JobQueue,
-        audio: AudioStore,
         providers: Mapping[str, Provider],
         hosts: Mapping[str, KernelHost],
         recordings: Recordings,
+        claims: Claims,
+        cancels: Cancels,
+        setbacks: Setbacks,
+        publisher: Publisher,
         machine: str,
         stopping: Stopping,
     ) -> None:
         self._settings = settings
         self._runs = runs
+        self._lanes = lanes
         self._queue = queue
         self._providers = providers
         self._hosts = hosts
         self._recordings = recordings
+        self._claims = claims
+        self._cancels = cancels
+        self._setbacks = setbacks
+        self._publisher = publisher
         self._machine = machine
         self._stopping = stopping
-        self._claims = Claims(
-            settings=settings, runs=runs, queue=queue, providers=providers, machine=machine, stopping=stopping
-        )
-        self._setbacks = Setbacks(runs, hosts, settings)
-        self._publisher = Publisher(runs, audio, self._setbacks, settings)
 
     def run_lane(self, lane: str) -> None:
         """Claims what waits in the lane, if a session is free, and carries it to its end."""
@@ -106,16 +104,18 @@ class Synthesis:
             except LeaseLost as lost:
                 log.warning("run left to its new owner", reason=lost.detail)
         # A session may be free now: whoever waits for one should hear of it at once.
-        for lane in self._runs.waiting_lanes():
+        for lane in self._lanes.waiting():
             self._queue.wake_lane(lane)
 
     def _go_on(self, run: Run, lease: Lease) -> None:
         """The remaining steps. Whatever goes wrong on the way, no job may be lost: setbacks decides."""
         try:
+            if run.step is Step.PUSHING:
+                run = self.look_for_kernel(run, lease)
             if run.step is Step.CLAIMED and not self._runs.jobs(run):
                 self._runs.close(run)
                 return
-            if run.step in {Step.CLAIMED, Step.PUSHING}:
+            if run.step is Step.CLAIMED:
                 with self._references(run, lease) as references:
                     run = self.push(run, self.inject(run), references, lease)
             if run.step is Step.PUSHED:
@@ -130,10 +130,7 @@ class Synthesis:
     # claim
 
     def claim(self, lane: str) -> Run | None:
-        """A run with the jobs at the head of the lane; None when nothing waits or no session is free."""
-        if lane.rpartition(":")[2] not in self._hosts:
-            log.error("this worker cannot run the lane", lane=lane, hosts=sorted(self._hosts))
-            return None
+        """The run whose turn it is, of this lane or one that shares its sessions; None when none is to be had."""
         return self._claims.next_run(lane)
 
     # inject
@@ -158,28 +155,35 @@ class Synthesis:
 
     def push(self, run: Run, notebook: str, references: References, lease: Lease) -> Run:
         """Hands the notebook over exactly once, and records the kernel."""
-        host = self._hosts[run.host]
-        watch = Watch(host, self._runs, self._settings)
-        pause = self._pause(lease)
-        kernel = watch.find_pushed(run, pause) if run.step is Step.PUSHING else None
-        if kernel is None:
-            lease.check()
-            sha256 = hashlib.sha256(notebook.encode()).hexdigest()
-            # Written down first: from here on the kernel may exist, whatever happens to this worker.
-            run = self._runs.record(run, step=Step.PUSHING, pushing_at=time.time(), notebook_sha256=sha256)
-            try:
-                kernel = host.push(self._push(run, notebook, references))
-            except PushUncertain as doubt:
-                log.warning("push uncertain", reason=doubt.detail)
-                kernel = watch.find_pushed(run, pause)
-                if kernel is None:
-                    self._runs.record(run, step=Step.CLAIMED)
-                    raise HostUnreachable(f"the push did not arrive ({doubt.detail})") from doubt
-            except (Transient, CredentialsRejected):
-                self._runs.record(run, step=Step.CLAIMED)
-                raise
+        lease.check()
+        sha256 = hashlib.sha256(notebook.encode()).hexdigest()
+        # Written down first: from here on the kernel may exist, whatever happens to this worker.
+        run = self._runs.record(run, step=Step.PUSHING, pushing_at=time.time(), notebook_sha256=sha256)
+        try:
+            kernel = self._hosts[run.host].push(self._push(run, notebook, references))
+        except PushUncertain as doubt:
+            log.warning("push uncertain", reason=doubt.detail)
+            run = self.look_for_kernel(run, lease)
+            if run.step is Step.CLAIMED:
+                raise HostUnreachable(f"the push did not arrive ({doubt.detail})") from doubt
+            return run
+        except (Transient, CredentialsRejected) as error:
+            if isinstance(error, InputsMissing):
+                # It would run in vain, and cannot be deleted before it can be seen.
+                self._watch(run).find_pushed(run, self._pause(lease))
+                self._hosts[run.host].delete(run.slug)
+            self._runs.record(run, step=Step.CLAIMED)
+            raise
+        return self._accepted(run, kernel)
+
+    def look_for_kernel(self, run: Run, lease: Lease) -> Run:
+        """What has become of a push: the run with its kernel, or as it was before when none has arrived for certain."""
+        kernel = self._watch(run).find_pushed(run, self._pause(lease))
+        return self._accepted(run, kernel) if kernel else self._runs.record(run, step=Step.CLAIMED)
+
+    def _accepted(self, run: Run, kernel: Kernel) -> Run:
         log.info("kernel accepted", kernel=kernel.ref, version=kernel.version)
-        self._runs.forget_failures(run.lane)
+        self._lanes.forget_failures(run.lane)
         fields = {"version": kernel.version, "ref": kernel.ref, "url": kernel.url, "failures": 0}
         return self._show_run(run, Phase.KERNEL_QUEUED, step=Step.PUSHED, pushed_at=time.time(), **fields)
 
@@ -200,12 +204,14 @@ class Synthesis:
 
     def follow(self, run: Run, lease: Lease) -> Run:
         """Polls until the session has ended, and shows meanwhile how far it is."""
-        host = self._hosts[run.host]
-        watch = Watch(host, self._runs, self._settings)
-        gap, longest = self._settings.polling
-        with LogFollower(host, run.kernel) as follower:
+        watch = self._watch(run)
+        shortest, longest = self._settings.polling
+        gap = shortest
+        with LogFollower(self._hosts[run.host], run.kernel) as follower:
             while True:
                 lease.check()
+                if lease.cancels.is_set() and self._cancels.heed(run, lease):
+                    return self._runs.record(run, step=Step.ENDED, outcome=KernelState.CANCELED.value)
                 run, status = watch.read(run)
                 if status.state.ended:
                     break
@@ -213,8 +219,9 @@ class Synthesis:
                     follower.start()
                 if (news := follower.news()) is not None:
                     self._runs.record(run, show={"phase": news.phase, "progress": round(news.fraction, 3)})
-                self._stopping.sleep(gap, or_until=follower.ended)
-                gap = min(longest, gap * 1.5)
+                self._stopping.sleep(gap, follower.ended, lease.cancels)
+                gap = shortest if follower.ended.is_set() else min(longest, gap * 1.5)
+                follower.ended.clear()
         log.info("kernel ended", outcome=status.state.value)
         fields = {"outcome": status.state.value, "failure_message": status.message, "ended_at": time.time()}
         return self._show_run(run, Phase.DOWNLOADING, step=Step.ENDED, **fields)
@@ -226,6 +233,9 @@ class Synthesis:
         self._publisher.publish(run, self._hosts[run.host], lease)
 
     # shared by the steps
+
+    def _watch(self, run: Run) -> Watch:
+        return Watch(self._hosts[run.host], self._runs, self._settings)
 
     def _pause(self, lease: Lease) -> Callable[[], None]:
         """What to do between two looks at a host."""

@@ -1,7 +1,8 @@
 """Cloned voices in Redis, as workers see them: where each recording was uploaded to, and what is still to be deleted.
 
 A race is settled here: a voice that its caller removes while its recording is on its way to a host. The host is written
-down before the upload and again after it; whichever script finds the voice gone leaves a note for the sweep.
+down before the upload and again after it; whichever script finds the voice gone leaves a note for the sweep. The one
+before an upload does so too, because another worker may have died right after one that nobody has heard of since.
 """
 
 import json
@@ -23,12 +24,10 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   else redis.call('HSETNX', KEYS[1], field, '') end
   return redis.call('HGET', KEYS[1], field)
 end
-if ARGV[2] ~= '' then
-  local removed = cjson.decode(redis.call('HGET', KEYS[2], ARGV[3]) or cjson.encode({{ARGV[4]}}))
-  for _, host in ipairs(removed) do if host == ARGV[1] then return false end end
-  removed[#removed + 1] = ARGV[1]
-  redis.call('HSET', KEYS[2], ARGV[3], cjson.encode(removed))
-end
+local removed = cjson.decode(redis.call('HGET', KEYS[2], ARGV[3]) or cjson.encode({{ARGV[4]}}))
+for _, host in ipairs(removed) do if host == ARGV[1] then return false end end
+removed[#removed + 1] = ARGV[1]
+redis.call('HSET', KEYS[2], ARGV[3], cjson.encode(removed))
 return false
 """
 
@@ -56,6 +55,10 @@ class VoiceRecords:
         self._redis = redis
         self._note = redis.register_script(_NOTE)
         self._settle = redis.register_script(_SETTLE)
+
+    def is_there(self, voice_id: str) -> bool:
+        """Whether the voice is still its caller's."""
+        return bool(self._redis.exists(keys.VOICE + voice_id))
 
     def begin(self, voice_id: str, host: str, file: str) -> str | None:
         """Writes down that the host may have the recording: the version that it is known to have, '' when none is.

@@ -19,7 +19,8 @@ from app.api.schemas import SpeechRequest
 from app.api.speaker import choose_model, choose_speaker
 from app.shared.errors import RequestRefused
 from app.shared.job import Priority, Speech
-from app.shared.provider import Language, Provider
+from app.shared.manifest import Language
+from app.shared.provider import Provider
 from app.shared.settings import Settings
 from app.shared.voice import ClonedVoice
 
@@ -131,20 +132,44 @@ class Admission:
     def _place(self, gpu: bool | None, provider: Provider, local_providers: Collection[str]) -> tuple[str, list[str]]:
         """The host, and what the caller should know about it."""
         if "kaggle" not in provider.hosts:
-            _check_local(provider, local_providers)
+            self._check_local(provider, local_providers)
             return LOCAL, [self._local_only(provider)] if gpu else []
         if gpu is False:
-            _check_local(provider, local_providers)
+            self._check_local(provider, local_providers)
             return LOCAL, []
-        if provider.gpu and self.kaggle_host == EMULATOR and not self.emulator_runs_gpu_providers:
+        if not self._has_kaggle_for(provider):
             detail = (
                 f"{provider.name} needs a GPU of Kaggle, and this service runs on an emulated Kaggle, which has none; "
                 "give it Kaggle credentials, or take a provider without GPU"
             )
+            if LOCAL in provider.hosts:
+                detail += ', or say "gpu": false to use a GPU of the worker\'s own machine'
             raise RequestRefused("provider", detail, code="needs_kaggle")
         if gpu and not provider.gpu:
             return self.kaggle_host, [f"{provider.name} needs no GPU: it runs without one and uses no GPU quota."]
         return self.kaggle_host, []
+
+    def _has_kaggle_for(self, provider: Provider) -> bool:
+        """Whether the Kaggle of this installation can run it."""
+        return not provider.gpu or self.kaggle_host != EMULATOR or self.emulator_runs_gpu_providers
+
+    def _check_local(self, provider: Provider, local_providers: Collection[str]) -> None:
+        if provider.name in local_providers:
+            return
+        on_kaggle = "kaggle" in provider.hosts
+        if LOCAL not in provider.hosts:
+            detail = f"{provider.name} runs on Kaggle only; leave out gpu"
+            raise RequestRefused("gpu", detail, code="local_not_available")
+        needs = f"Python can import {', '.join(provider.packages) or 'its packages'}"
+        if provider.environment:
+            needs += f" and {', '.join(provider.environment)} is set"
+        if provider.install_command:
+            needs += f" ({provider.install_command})"
+        detail = (
+            f"no running worker can speak with {provider.name} on its own machine; start `kavox serve` or `kavox "
+            f"worker` where {needs}{', or leave out gpu' if on_kaggle and self._has_kaggle_for(provider) else ''}"
+        )
+        raise RequestRefused("gpu" if on_kaggle else "provider", detail, code="local_not_available")
 
     def _local_only(self, provider: Provider) -> str:
         # The order of the original system's sentence: its first GPU provider first.
@@ -155,21 +180,6 @@ class Admission:
             f"Kaggle GPU deployment is only supported for {', '.join(names) or 'no'} providers. "
             f"Provider '{provider.name}' will run locally."
         )
-
-
-def _check_local(provider: Provider, local_providers: Collection[str]) -> None:
-    if provider.name not in local_providers:
-        needs = f"Python can import {', '.join(provider.packages) or 'its packages'}"
-        if provider.environment:
-            needs += f" and {', '.join(provider.environment)} is set"
-        if provider.extra:
-            needs += f" (pip install 'kavox[{provider.extra}]')"
-        on_kaggle = "kaggle" in provider.hosts
-        detail = (
-            f"no running worker can speak with {provider.name} on its own machine; start one with `kavox worker` where "
-            f"{needs}{', or leave out gpu' if on_kaggle else ''}"
-        )
-        raise RequestRefused("gpu" if on_kaggle else "provider", detail, code="local_not_available")
 
 
 def _check_format(wanted: str) -> None:

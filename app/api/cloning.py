@@ -1,27 +1,29 @@
 """Cloned voices: a caller's recordings to be spoken with. Listed with all other voices by GET /voices."""
 
 import time
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 
 from app.api.dependencies import Admitting, Audio, Caller, Decoding, Voices
 from app.api.problems import responses
 from app.api.recording import Recording, prepare
-from app.api.voice_form import NOTICE, VoiceForm, read_voice_form
+from app.api.voice_form import NOTICE, VoiceForm, voice_form
 from app.api.voices import VoiceView
-from app.shared.errors import Conflict
+from app.shared.errors import StorageFull
 from app.shared.provider import Provider
 from app.shared.voice import ClonedVoice, new_voice_id, recording_name
 
 router = APIRouter(prefix="/voices", tags=["voices"])
 
 
-async def _form(request: Request, _: Caller) -> tuple[VoiceForm, bytes]:
+async def _form(request: Request, _: Caller) -> AsyncIterator[tuple[VoiceForm, UploadFile]]:
     """The body, once the caller is known."""
-    return await read_voice_form(request)
+    async with voice_form(request) as given:
+        yield given
 
 
 # The body is read by `voice_form.py` and not by FastAPI, which therefore has to be told what it is.
@@ -39,7 +41,7 @@ _SCHEMA["required"] = ["file", *_SCHEMA["required"]]
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _SCHEMA}}}},
 )
 async def add_voice(
-    given: Annotated[tuple[VoiceForm, bytes], Depends(_form)],
+    given: Annotated[tuple[VoiceForm, UploadFile], Depends(_form)],
     caller: Caller,
     admission: Admitting,
     voices: Voices,
@@ -48,19 +50,21 @@ async def add_voice(
     response: Response,
 ) -> VoiceView:
     """Checks a recording and keeps it."""
-    form, content = given
+    form, file = given
     provider = admission.cloning_provider(form.provider)
     if form.language is not None:
         codes = [language.code for language in provider.languages]
         provider.language(form.language, codes, provider.name)
     async with decoding:
-        recording = await run_in_threadpool(prepare, content)
+        # Not before its turn: the files of all who wait would be in memory at once.
+        recording = await run_in_threadpool(prepare, await file.read())
     voice = _voice(form, caller, recording)
-    await run_in_threadpool(audio.put, recording_name(voice.file), recording.content)
+    # First, so that no recording is ever kept that nobody could list and delete.
+    await voices.add(voice)
     try:
-        await voices.add(voice)
-    except (Conflict, RedisError):
-        await run_in_threadpool(audio.delete, recording_name(voice.file))
+        await run_in_threadpool(audio.put, recording_name(voice.file), recording.content)
+    except StorageFull:
+        await voices.remove(voice)
         raise
     response.headers["Location"] = f"/voices/{voice.id}"
     return VoiceView.of_recording(voice, provider)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
 from app.api.dependencies import Audio, Caller, Config, Jobs
@@ -22,8 +22,8 @@ MEDIA_TYPES = {"wav": "audio/wav"}
 async def list_jobs(query: Annotated[JobQuery, Query()], jobs: Jobs, caller: Caller) -> JobPage:
     """Your jobs, the newest first."""
     page = await jobs.list(caller, query.status, query.cursor, query.limit)
-    positions = await jobs.positions(page.jobs)
-    views = [JobView.of(job, position) for job, position in zip(page.jobs, positions, strict=True)]
+    standings = await jobs.standings(page.jobs)
+    views = [JobView.of(job, standing) for job, standing in zip(page.jobs, standings, strict=True)]
     return JobPage(jobs=views, next_cursor=page.next_cursor)
 
 
@@ -31,14 +31,21 @@ async def list_jobs(query: Annotated[JobQuery, Query()], jobs: Jobs, caller: Cal
 async def read_job(job_id: str, jobs: Jobs, caller: Caller) -> JobView:
     """How far a job has come."""
     job = await jobs.get(job_id, caller)
-    return JobView.of(job, await jobs.position(job))
+    return JobView.of(job, await jobs.standing(job))
 
 
-@router.delete("/{job_id}", responses=responses(401, 404, 409, 410, 503))
-async def cancel_job(job_id: str, jobs: Jobs, caller: Caller) -> JobView:
-    """Cancels a job that still waits."""
+@router.delete(
+    "/{job_id}",
+    responses={**responses(401, 404, 409, 410, 503), 202: {"model": JobView, "description": "It is being cancelled."}},
+)
+async def cancel_job(job_id: str, jobs: Jobs, caller: Caller, settings: Config, response: Response) -> JobView:
+    """Cancels a job: a waiting one at once; one that runs is `canceling` until its host has confirmed the end."""
     await jobs.cancel(await jobs.get(job_id, caller))
-    return JobView.of(await jobs.get(job_id, caller), None)
+    job = await jobs.get(job_id, caller)
+    if not job.status.terminal:
+        response.status_code = 202
+        response.headers["Retry-After"] = str(poll_seconds(settings))
+    return JobView.of(job, await jobs.standing(job))
 
 
 _AUDIO: dict[int | str, dict[str, Any]] = {

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.shared.job import Job, JobStatus
+from app.shared.job import Job, JobStatus, Phase
+from app.shared.job_store import Standing
 
 Choice = Annotated[str, Field(min_length=1, max_length=200)]
 """The name of something that a manifest lists."""
@@ -35,6 +36,9 @@ class SpeechRequest(BaseModel):
     gpu: bool | None = Field(None, description="false: not on Kaggle but on a worker's own machine.")
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(None, description="The same seed, the same speech.")
     priority: Literal["low", "normal", "high"] = "normal"
+    max_wait_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="Fail with wait_expired if it still waits after so long."
+    )
     options: dict[str, Any] = Field({}, description="Settings of the engine, as GET /providers lists them.")
     metadata: dict[str, Any] = Field({}, description="Yours: kept with the job and given back, up to 16 KiB.")
 
@@ -133,9 +137,10 @@ class JobView(BaseModel):
     urls: Urls
 
     @classmethod
-    def of(cls, job: Job, position: int | None) -> "JobView":
+    def of(cls, job: Job, standing: Standing) -> "JobView":
         """The job as its caller sees it; the text itself is not repeated."""
         speech = job.speech
+        waiting = standing.waiting if job.status is JobStatus.QUEUED else job.waiting
         urls = Urls(self=job_path(job.id), audio=f"{job_path(job.id)}/audio")
         return cls(
             **{name: getattr(speech, name) for name in _FROM_SPEECH},
@@ -144,8 +149,9 @@ class JobView(BaseModel):
             created_at=_time(job.created_at),
             started_at=None if job.started_at is None else _time(job.started_at),
             finished_at=None if job.finished_at is None else _time(job.finished_at),
-            phase=None if job.status.terminal else job.phase,
-            position=position,
+            phase=None if job.status.terminal else _phase(job, waiting),
+            position=standing.position,
+            waiting=waiting,
             eta_seconds=None,
             audio=None if job.audio is None else AudioView(url=urls.audio, **job.audio),
             cached=False,
@@ -157,7 +163,7 @@ class JobView(BaseModel):
 _FROM_SPEECH = (
     "provider", "model", "voice", "language", "format", "gpu", "seed", "options", "priority", "warnings", "metadata",
 )  # fmt: skip
-_FROM_JOB = ("id", "status", "progress", "waiting", "error", "run")
+_FROM_JOB = ("id", "status", "progress", "error", "run")
 
 
 class JobPage(BaseModel):
@@ -170,6 +176,13 @@ class JobPage(BaseModel):
 def job_path(job_id: str) -> str:
     """Where a job is."""
     return f"/jobs/{job_id}"
+
+
+def _phase(job: Job, waiting: dict[str, Any] | None) -> Phase:
+    """What is being done; of a job that waits, what it waits for."""
+    if job.status is JobStatus.QUEUED and waiting and waiting["code"] in set(Phase):
+        return Phase(waiting["code"])
+    return job.phase
 
 
 def _time(seconds: float) -> datetime:

@@ -11,7 +11,8 @@ from typing import Any
 
 from app.api.schemas import SpeechRequest
 from app.shared.errors import RequestRefused
-from app.shared.provider import Model, Provider
+from app.shared.manifest import Model
+from app.shared.provider import Provider
 from app.shared.voice import ClonedVoice
 
 

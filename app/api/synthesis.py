@@ -57,12 +57,14 @@ async def synthesize(
     workers = await living_workers(redis) if admission.asks_workers(speech_request, cloned) else []
     local_providers = {name for worker in workers for name in worker.local_providers}
     speech = admission.admit(speech_request, local_providers, cloned)
-    job = Job(id=new_id(), caller=caller, created_at=time.time(), speech=speech)
+    now = time.time()
+    longest = min(settings.max_wait_hours * 3600, speech_request.max_wait_seconds or math.inf)
+    job = Job(id=new_id(), caller=caller, created_at=now, speech=speech, deadline=now + longest)
     if await jobs.submit(job):
         await _wake(wakeups, job)
     response.headers["Location"] = job_path(job.id)
     response.headers["Retry-After"] = str(poll_seconds(settings))
-    return JobView.of(job, await jobs.position(job))
+    return JobView.of(job, await jobs.standing(job))
 
 
 def poll_seconds(settings: Settings) -> int:

@@ -1,5 +1,7 @@
 """Reads the form of POST /voices, and says exactly what is wrong with one that cannot be read."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi.exceptions import RequestValidationError
@@ -39,8 +41,9 @@ class VoiceForm(BaseModel):
     consent: Annotated[str, Field(pattern="^true$", description=NOTICE)]
 
 
-async def read_voice_form(request: Request) -> tuple[VoiceForm, bytes]:
-    """The fields and the file's bytes.
+@asynccontextmanager
+async def voice_form(request: Request) -> AsyncIterator[tuple[VoiceForm, UploadFile]]:
+    """The fields and the file, which is on disk, and there for as long as the block runs.
 
     Raises UnsupportedMediaType, InvalidForm, BodyTooLarge, RequestRefused or RequestValidationError.
     """
@@ -50,13 +53,18 @@ async def read_voice_form(request: Request) -> tuple[VoiceForm, bytes]:
             f"the body is '{media_type or 'of no stated type'}'; send a multipart/form-data form"
         )
     try:
-        async with request.form(max_files=1, max_fields=_MOST_FIELDS, max_part_size=_LONGEST_FIELD) as form:
-            fields = _by_name(form.multi_items())
-            file = fields.pop("file", None)
-            voice_form = _checked(fields)
-            return voice_form, await _content(file)
+        form = await request.form(max_files=1, max_fields=_MOST_FIELDS, max_part_size=_LONGEST_FIELD)
     except HTTPException as error:
         raise InvalidForm(f"the form cannot be read: {error.detail}") from None
+    except ValueError:
+        # What Python says of a charset that it cannot decode with.
+        raise InvalidForm("the form cannot be read: send it as UTF-8, without another charset") from None
+    try:
+        fields = _by_name(form.multi_items())
+        file = fields.pop("file", None)
+        yield _checked(fields), _checked_file(file)
+    finally:
+        await form.close()
 
 
 def _by_name(items: list[tuple[str, UploadFile | str]]) -> dict[str, Any]:
@@ -78,11 +86,10 @@ def _checked(fields: dict[str, Any]) -> VoiceForm:
         raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from None
 
 
-async def _content(file: UploadFile | str | None) -> bytes:
+def _checked_file(file: UploadFile | str | None) -> UploadFile:
     if not isinstance(file, UploadFile):
         what = "is required" if file is None else "must be a file, with a file name"
         raise RequestRefused("file", what, code="missing_field" if file is None else "wrong_type")
-    content = await file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
+    if (file.size or 0) > LARGEST_FILE:
         raise BodyTooLarge(f"the file is longer than {LARGEST_FILE} bytes")
-    return content
+    return file

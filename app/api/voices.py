@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 from app.api.dependencies import Admitting, Caller, Voices
 from app.api.problems import responses
 from app.api.schemas import Query
-from app.shared.provider import Provider, Voice
+from app.shared.manifest import Voice
+from app.shared.provider import Provider
 from app.shared.voice import ClonedVoice
 
 router = APIRouter(tags=["speech"])

@@ -4,6 +4,7 @@
     ├── Transient                 the same call may succeed later: retry with backoff, or wait
     │   ├── HostUnreachable       Kaggle (or its stand-in) did not answer, or not in a readable way
     │   ├── PushUncertain         a push was sent and no answer came: look for the kernel before pushing again
+    │   ├── InputsMissing         the kernel was taken without a dataset that was there a moment ago
     │   ├── SessionsTaken         every session of the account is busy: the jobs wait
     │   ├── QuotaExhausted        the week's GPU quota is used up: the jobs wait
     │   ├── StoreUnavailable      Redis does not answer, or refuses to write
@@ -22,21 +23,25 @@
         ├── ReferenceRefused      the recording of a cloned voice is gone, or the host does not take it
         ├── PushRefused           Kaggle answered the push with a refusal that waiting does not cure
         ├── KernelNotFound        a kernel that was there is gone
+        ├── CancelFailed          a job was to be cancelled, and its kernel goes on
         ├── KernelTimedOut        the kernel found no machine in time, or did not end in time
         ├── NotebookFailed        the kernel ended without a usable result.json
+        │   └── ImageChanged      … because packages could not be installed or imported
         └── AudioRejected         what the notebook delivered is not the audio that it promised
 
 The type of an error decides what happens next; no caller reads messages.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
 class KavoxError(Exception):
-    """Base of all; `code` is part of the API and never changes its meaning."""
+    """Base of all; `code` is part of the API and never changes its meaning, `remedy` is what a person can do."""
 
     code: ClassVar[str] = "internal_error"
     retryable: ClassVar[bool] = False
+    remedy: ClassVar[str] = ""
 
     def __init__(self, detail: str, *, code: str | None = None) -> None:
         super().__init__(detail)
@@ -44,9 +49,16 @@ class KavoxError(Exception):
         if code is not None:
             self.code = code  # type: ignore[misc]  # a refinement for this one instance
 
+    @property
+    def advice(self) -> str:
+        """What happened and what to do: the detail, with the remedy where this kind of error has one."""
+        if not self.remedy:
+            return self.detail
+        return f"{self.detail}{'' if self.detail.endswith(('.', '?', '!')) else '.'} {self.remedy}"
+
     def view(self) -> dict[str, Any]:
         """The error as a job shows it."""
-        return {"code": self.code, "detail": self.detail, "retryable": self.retryable}
+        return {"code": self.code, "detail": self.advice, "retryable": self.retryable}
 
 
 class Transient(KavoxError):
@@ -59,12 +71,26 @@ class HostUnreachable(Transient):
     """The host did not answer in time, or with something that is not its API."""
 
     code = "kaggle_unreachable"
+    remedy = (
+        "Look after this machine's network, KAVOX_KAGGLE_API_URL where it is set, and whether Kaggle itself is up; "
+        "Kavox asks again by itself until KAVOX_MAX_WAIT_HOURS have passed"
+    )
 
 
 class PushUncertain(Transient):
     """The push may or may not have been accepted."""
 
     code = "push_uncertain"
+
+
+class InputsMissing(Transient):
+    """The host took the kernel, but not all of its `inputs`: it must be deleted, and may be pushed anew."""
+
+    code = "inputs_missing"
+
+    def __init__(self, detail: str, *, inputs: Sequence[str]) -> None:
+        super().__init__(detail)
+        self.inputs = inputs
 
 
 class SessionsTaken(Transient):
@@ -77,6 +103,10 @@ class QuotaExhausted(Transient):
     """The weekly GPU quota is used up; only the refresh helps."""
 
     code = "waiting_for_quota"
+    remedy = (
+        "The quota comes back once a week, and the job then goes on by itself; providers without a GPU, and gpu: false "
+        "where the provider runs locally, need none of it"
+    )
 
 
 class StoreUnavailable(Transient):
@@ -160,6 +190,7 @@ class InjectionFailed(Permanent):
     """The notebook template is missing, broken, or has no cell to put the items into."""
 
     code = "injection_failed"
+    remedy = "Mend the notebook as docs/adding-a-provider.md says, or put Kavox's own back, then send the job again"
 
 
 class ReferenceRefused(Permanent):
@@ -178,6 +209,13 @@ class KernelNotFound(Permanent):
     """The run's kernel is not there any more."""
 
     code = "kernel_not_found"
+    remedy = "Send the job again, and leave kernels whose names begin like KAVOX_KERNEL_ID alone: Kavox removes its own"
+
+
+class CancelFailed(Permanent):
+    """The job is given up, but its kernel could not be stopped."""
+
+    code = "cancel_failed"
 
 
 class KernelTimedOut(Permanent):
@@ -190,6 +228,12 @@ class NotebookFailed(Permanent):
     """The kernel ended without a result.json of this run."""
 
     code = "notebook_failed"
+
+
+class ImageChanged(NotebookFailed):
+    """What the notebook installs and imports does not fit the host's image, before anything was spoken."""
+
+    code = "image_changed"
 
 
 class AudioRejected(Permanent):

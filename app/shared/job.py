@@ -9,6 +9,7 @@ A run that could not start, or that was lost, puts its jobs back to `queued`. No
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -58,8 +59,11 @@ class Phase(StrEnum):
     CHECKING = "checking"
 
 
+PRIORITY_STEP_SECONDS = 3600
+
+
 class Priority(StrEnum):
-    """How a job stands against the others of its lane."""
+    """How a job stands against the others."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -68,7 +72,7 @@ class Priority(StrEnum):
     @property
     def head_start_seconds(self) -> int:
         """Counted as if the job had come so much earlier, so that it overtakes and yet nobody waits for ever."""
-        return {Priority.LOW: -3600, Priority.NORMAL: 0, Priority.HIGH: 3600}[self]
+        return {Priority.LOW: -1, Priority.NORMAL: 0, Priority.HIGH: 1}[self] * PRIORITY_STEP_SECONDS
 
 
 @dataclass(frozen=True)
@@ -103,16 +107,23 @@ class Speech:
 
 @dataclass(frozen=True)
 class Job:
-    """One request for speech and how far it has come. Times are seconds since 1970, UTC."""
+    """One request for speech and how far it has come. Times are seconds since 1970, UTC.
+
+    `attempts` are the runs with a machine that it was part of; `failures` counts how often it failed alone. Jobs of one
+    `group` share a run with each other and with nobody else: a part of a run that failed as a whole.
+    """
 
     id: str
     caller: str
     created_at: float
     speech: Speech
+    deadline: float = math.inf
     status: JobStatus = JobStatus.QUEUED
     phase: Phase = Phase.WAITING
     progress: float = 0.0
     attempts: int = 0
+    failures: int = 0
+    group: str = ""
     started_at: float | None = None
     finished_at: float | None = None
     waiting: dict[str, Any] | None = None
@@ -122,11 +133,22 @@ class Job:
 
     @property
     def lane_score(self) -> float:
-        """Its place in the lane: smaller is sooner."""
+        """Its place among its caller's jobs: smaller is sooner."""
         return self.created_at - self.speech.priority.head_start_seconds
 
+    @property
+    def source_bytes(self) -> int:
+        """How many bytes it takes in the notebook's source, where it is JSON inside a string inside JSON."""
+        carried = [self.speech.text, self.speech.options, self.speech.reference]
+        return len(json.dumps(json.dumps(json.dumps(carried)))) + 300
 
-_STORED_AS_JSON = frozenset({"progress", "attempts", "started_at", "finished_at", "waiting", "error", "audio", "run"})
+
+_STORED_AS_JSON = frozenset(
+    {
+        "deadline", "progress", "attempts", "failures", "group", "started_at", "finished_at", "waiting", "error",
+        "audio", "run",
+    }
+)  # fmt: skip
 
 
 def to_fields(job: Job) -> dict[str, str]:
@@ -136,6 +158,8 @@ def to_fields(job: Job) -> dict[str, str]:
         "caller": job.caller,
         "lane": job.speech.lane,
         "score": repr(job.lane_score),
+        "seconds": repr(job.speech.estimated_seconds),
+        "source_bytes": str(job.source_bytes),
         "created_at": repr(job.created_at),
         "speech": json.dumps(asdict(job.speech)),
         **change(
@@ -162,5 +186,5 @@ def from_fields(fields: Mapping[str, str]) -> Job:
         speech=Speech(**speech),
         status=JobStatus(fields["status"]),
         phase=Phase(fields["phase"]),
-        **{name: json.loads(fields[name]) for name in _STORED_AS_JSON},
+        **{name: json.loads(fields[name]) for name in _STORED_AS_JSON if name in fields},
     )

@@ -3,16 +3,18 @@
 Every change is one script, so that a job is never in two states, nor accepted without a place in its lane. Three races
 are settled here:
 
-- a cancel against a claim: both need the job to be `queued`, and the first one changes that;
+- a cancel against a claim: both need the job to be `queued`, and the first one changes that; where the claim was first,
+  the run is told instead, and its worker does what can be done;
 - two changes to a terminal state: the first wins, the second is told which state it met;
 - a repeated script after a lost answer: it finds its own work done and says so.
 """
 
 import base64
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
@@ -20,23 +22,34 @@ from app.shared import keys
 from app.shared.errors import Conflict, Gone, NotFound, RequestRefused, StoreUnavailable
 from app.shared.identifiers import is_id
 from app.shared.job import Job, JobStatus, change, from_fields, to_fields
-from app.shared.transition import TRANSITION, flat, transition_arguments
+from app.shared.transition import LANE_LUA, TRANSITION_LUA, flat
 
-# Takes the keys job, lane, lane woken, lanes, queued, caller's jobs, caller's queued jobs;
-# the arguments id, lane, score, created_at, most waiting jobs, field, value, …
+# Takes the keys job, lane woken, lanes, queued, caller's jobs, caller's queued jobs;
+# the arguments id, lane, caller, score, deadline, most waiting jobs, field, value, …
 # Answers -1 the queue is full, 0 accepted and a wake-up is under way, 1 accepted and the lane wants one.
-_SUBMIT = """
+_SUBMIT = f"""{LANE_LUA}
 if redis.call('EXISTS', KEYS[1]) == 0 then
-  if redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[5]) then return -1 end
-  redis.call('HSET', KEYS[1], unpack(ARGV, 6))
-  redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
-  redis.call('SADD', KEYS[4], ARGV[2])
-  redis.call('ZADD', KEYS[5], ARGV[4], ARGV[1])
+  if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then return -1 end
+  redis.call('HSET', KEYS[1], unpack(ARGV, 7))
+  enter_lane(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+  redis.call('SADD', KEYS[3], ARGV[2])
+  redis.call('ZADD', KEYS[5], 0, ARGV[1])
   redis.call('ZADD', KEYS[6], 0, ARGV[1])
-  redis.call('ZADD', KEYS[7], 0, ARGV[1])
 end
-return redis.call('SET', KEYS[3], '1', 'NX', 'EX', 10) and 1 or 0
+return redis.call('SET', KEYS[2], '1', 'NX', 'EX', 10) and 1 or 0
 """
+
+# Takes id, now, fields of a cancelled job as JSON, seconds for which the run remembers. Answers the status it has met.
+_CANCEL = f"""{TRANSITION_LUA}
+local met = transition(ARGV[1], '{JobStatus.CANCELED}', ARGV[2], {{'{JobStatus.QUEUED}'}}, cjson.decode(ARGV[3]))
+if met ~= '{JobStatus.RUNNING}' then return met end
+local cancels = '{keys.RUN}' .. cjson.decode(redis.call('HGET', '{keys.JOB}' .. ARGV[1], 'run')).id .. ':cancels'
+transition(ARGV[1], '{JobStatus.CANCELING}', ARGV[2], {{'{JobStatus.RUNNING}'}}, {{}})
+redis.call('SADD', cancels, ARGV[1])
+redis.call('EXPIRE', cancels, ARGV[4])
+return met
+"""
+_CANCELS_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,20 @@ class Page:
     next_cursor: str | None
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a waiting job stands: how many jobs of its lane come before it, and what the lane waits for, if anything.
+
+    `waiting` has the fields code, detail and retry_at.
+    """
+
+    position: int | None = None
+    waiting: dict[str, Any] | None = None
+
+
+_NOWHERE = Standing()
+
+
 class JobStore:
     """Accepts, reads, lists and cancels jobs. Raises redis' own errors when the server does not answer."""
 
@@ -54,7 +81,7 @@ class JobStore:
         self._redis = redis
         self._max_waiting_jobs = max_waiting_jobs
         self._submit = redis.register_script(_SUBMIT)
-        self._transition = redis.register_script(TRANSITION)
+        self._cancel = redis.register_script(_CANCEL)
 
     async def submit(self, job: Job) -> bool:
         """Writes the job and its place in the lane; True when the lane's workers want waking.
@@ -64,11 +91,11 @@ class JobStore:
         lane, mine = job.speech.lane, keys.JOBS + job.caller
         answer = await self._submit(
             keys=[
-                keys.JOB + job.id, keys.LANE + lane, f"{keys.LANE}{lane}:woken", keys.LANES, keys.QUEUED,
+                keys.JOB + job.id, f"{keys.LANE}{lane}:woken", keys.LANES, keys.QUEUED,
                 mine, f"{mine}:{JobStatus.QUEUED}",
             ],
             args=[
-                job.id, lane, repr(job.lane_score), repr(job.created_at), self._max_waiting_jobs,
+                job.id, lane, job.caller, repr(job.lane_score), repr(job.deadline), self._max_waiting_jobs,
                 *flat(to_fields(job)),
             ],
         )  # fmt: skip
@@ -85,19 +112,26 @@ class JobStore:
             raise NotFound(f"there is no job '{job_id[:64]}'; GET /jobs lists yours", code="job_not_found")
         return from_fields(fields)
 
-    async def position(self, job: Job) -> int | None:
-        """How many jobs of its lane come before it; None when it does not wait."""
-        return (await self.positions([job]))[0]
+    async def standing(self, job: Job) -> Standing:
+        """Where the job stands; nowhere when it does not wait."""
+        return (await self.standings([job]))[0]
 
-    async def positions(self, jobs: Sequence[Job]) -> Sequence[int | None]:
-        """The position of each of these jobs, in one round trip."""
+    async def standings(self, jobs: Sequence[Job]) -> Sequence[Standing]:
+        """The standing of each of these jobs, in one round trip."""
         waiting = [job for job in jobs if job.status is JobStatus.QUEUED]
+        if not waiting:
+            return [_NOWHERE] * len(jobs)
         async with self._redis.pipeline(transaction=False) as pipeline:
             for job in waiting:
-                pipeline.zrank(keys.LANE + job.speech.lane, job.id)
-            ranks = await pipeline.execute()
-        found = {job.id: cast("int | None", rank) for job, rank in zip(waiting, ranks, strict=True)}
-        return [found.get(job.id) for job in jobs]
+                lane = keys.LANE + job.speech.lane
+                pipeline.zrank(lane, job.id)
+                pipeline.mget(f"{lane}:pause", f"{lane}:busy")
+            answers = await pipeline.execute()
+        found = {
+            job.id: Standing(rank, next((json.loads(reason) for reason in reasons if reason), None))
+            for job, rank, reasons in zip(waiting, answers[::2], answers[1::2], strict=True)
+        }
+        return [found.get(job.id, _NOWHERE) for job in jobs]
 
     async def list(self, caller: str, status: JobStatus | None, cursor: str | None, limit: int) -> Page:
         """The caller's jobs, the newest first. Raises RequestRefused for a cursor that is not one of ours."""
@@ -113,17 +147,13 @@ class JobStore:
         return Page([from_fields(fields) for fields in records if fields], more)
 
     async def cancel(self, job: Job) -> None:
-        """Cancels a job that waits. Raises Conflict for one that does not."""
+        """Cancels a job that waits, and asks for the end of one that runs. Raises Conflict for one that has ended."""
         now = time.time()
-        fields = change(finished_at=now, waiting=None)
-        met = await self._transition(
-            args=transition_arguments(job.id, JobStatus.CANCELED, now, fields, [JobStatus.QUEUED])
-        )
+        fields = json.dumps(flat(change(finished_at=now, waiting=None)))
+        met = await self._cancel(args=[job.id, repr(now), fields, _CANCELS_SECONDS])
         if met == "":
             raise Gone("the job has expired")
-        if met in {JobStatus.RUNNING, JobStatus.CANCELING}:
-            raise Conflict("the job is already part of a run; only waiting jobs can be cancelled", code="job_running")
-        if met != JobStatus.QUEUED:
+        if JobStatus(met).terminal:
             raise Conflict(f"the job has ended: it is {met}", code="job_ended")
 
 

@@ -2,17 +2,23 @@
 
     kavox:job:<id>                 hash    one job (app/shared/job.py says which fields)
     kavox:lane:<lane>              zset    waiting jobs of a lane by score, the next one first
-    kavox:lane:<lane>:pause        string  why the lane must not be claimed from, gone when it may be again
+    kavox:lane:<lane>:of:<caller>  zset    those of one caller, in the same order
+    kavox:lane:<lane>:callers      set     callers with jobs in it
+    kavox:lane:<lane>:pause        string  why the lane must not be claimed from, as JSON, gone when it may be again
+    kavox:lane:<lane>:busy         string  why nothing could be claimed from it a moment ago, as JSON
     kavox:lane:<lane>:failures     string  how many of its runs in a row were not even pushed
     kavox:lane:<lane>:woken        string  a wake-up for this lane is under way
     kavox:lanes                    set     lanes that have had jobs
-    kavox:queued                   zset    every waiting job by time of creation
+    kavox:queued                   zset    every waiting job by the time at which it gives up
+    kavox:served                   hash    speech seconds given to each caller, as fairness counts them
     kavox:finished                 zset    ended jobs whose audio is kept, by time of their end
     kavox:expired                  zset    ended jobs whose audio is gone, by time of their end
     kavox:jobs:<caller>[:<status>] zset    a caller's jobs, in the order of their ids
     kavox:run:<id>                 hash    one run (workers/run.py says which fields)
     kavox:run:<id>:lease           string  the worker that owns the run, gone when it has not renewed
-    kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu or cpu
+    kavox:run:<id>:cancels         set     its jobs that are to be cancelled
+    kavox:family:<id>              string  how many parts of a run that was split have failed as a whole
+    kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu, own_gpu or cpu
     kavox:leftovers                set     <host>/<slug> of kernels that are still to be deleted
     kavox:voice:<id>               hash    one cloned voice (app/shared/voice_store.py says which fields)
     kavox:voices:<caller>          zset    a caller's cloned voices, in the order of their ids
@@ -27,11 +33,13 @@ JOB = "kavox:job:"
 LANE = "kavox:lane:"
 LANES = "kavox:lanes"
 QUEUED = "kavox:queued"
+SERVED = "kavox:served"
 FINISHED = "kavox:finished"
 EXPIRED = "kavox:expired"
 JOBS = "kavox:jobs:"
 RUN = "kavox:run:"
 RUNS = "kavox:runs:"
+FAMILY = "kavox:family:"
 LEFTOVERS = "kavox:leftovers"
 VOICE = "kavox:voice:"
 VOICES = "kavox:voices:"

@@ -4,144 +4,28 @@ The manifest tells the truth about the engine (models, voices, languages, option
 nothing else: what it does not list is refused by name.
 """
 
-import re
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from app.shared.errors import ConfigurationError, RequestRefused
+from app.shared.manifest import Engine, Language, Limits, Model, Name, Option, Part, Voice
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Engine(_Part):
-    """The package that speaks."""
-
-    name: str
-    version: str
-
-    @property
-    def label(self) -> str:
-        """Name and version, for people."""
-        return f"{self.name} {self.version}"
-
-
-class Model(_Part):
-    """One model of the engine. `clones`: it can take a voice from a recording of so many seconds or more."""
-
-    id: Name
-    title: str
-    description: str = ""
-    revision: str = ""
-    clones: bool = False
-    shortest_reference_seconds: float = Field(3.0, gt=0)
-
-
-class Voice(_Part):
-    """One voice; `models` are those it works with, all when empty."""
-
-    id: Name
-    title: str
-    languages: Sequence[str]
-    gender: str = ""
-    description: str = ""
-    models: Sequence[Name] = ()
-
-
-class Language(_Part):
-    """One language; `speakable` is a regular expression that matches a single character with a sound in it.
-
-    `engine` is the engine's own name for it, the code where there is none. A language that says more in a character has
-    limits of its own.
-    """
-
-    code: str
-    title: str
-    speakable: str
-    engine: str = ""
-    characters_per_second: float | None = Field(None, gt=0)
-    max_chunk_characters: int | None = Field(None, gt=0)
-
-    @property
-    def engine_name(self) -> str:
-        return self.engine or self.code
-
-    @field_validator("speakable")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"is not a regular expression: {error}") from None
-        return value
-
-
-class Option(_Part):
-    """One setting of the engine that a request may give; `models` are those that have it, all when empty.
-
-    `replaces_voice`: a request gives it instead of a voice. `manifest_voice_only`: it goes with a voice of the manifest
-    alone, not with a cloned one, nor with an option that replaces the voice.
-    """
-
-    type: Literal["number", "integer", "boolean", "string"]
-    description: str
-    default: Any = None
-    minimum: float | None = None
-    maximum: float | None = None
-    max_length: int | None = Field(None, gt=0)
-    choices: Sequence[str] = ()
-    models: Sequence[Name] = ()
-    replaces_voice: bool = False
-    manifest_voice_only: bool = False
-
-    def refusal(self, value: object) -> str | None:
-        """Why this value cannot be taken, None when it can."""
-        kinds: Mapping[str, tuple[type, ...]] = {
-            "number": (int, float),
-            "integer": (int,),
-            "boolean": (bool,),
-            "string": (str,),
-        }
-        if not isinstance(value, kinds[self.type]) or (isinstance(value, bool) and self.type != "boolean"):
-            return f"must be a {self.type}"
-        if self.choices and value not in self.choices:
-            return f"must be one of {', '.join(self.choices)}"
-        if isinstance(value, str) and self.max_length is not None and not 0 < len(value.strip()) <= self.max_length:
-            return f"must have 1 to {self.max_length} characters"
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            low, high = self.minimum, self.maximum
-            if (low is not None and not value >= low) or (high is not None and not value <= high):
-                return (
-                    f"must be from {low:g} to {high:g}" if low is not None and high is not None else "is out of range"
-                )
-        return None
-
-
-class Limits(_Part):
-    """What the engine does well. A clip lasts so many seconds per character of text, plus at most a fixed part."""
-
-    max_text_characters: int = Field(gt=0)
-    max_chunk_characters: int = Field(gt=0)
-    characters_per_second: float = Field(gt=0)
-    shortest_seconds_per_character: float = Field(ge=0)
-    longest_seconds_per_character: float = Field(gt=0)
-    longest_fixed_seconds: float = Field(ge=0)
-
-
-class Provider(_Part):
+class Provider(Part):
     """One notebook and what it can do.
 
     `gpu`: it needs one, and `machine_shape` is Kaggle's name for which (NvidiaTeslaT4); `packages`: what a local host
-    must be able to import, and `extra` the extra of Kavox that brings them; `environment`: variables, such as a key,
-    that the local host must have and passes on to this provider's notebook alone.
+    must be able to import; `extra` is the extra of Kavox that brings them, or `install` what to give to pip, call after
+    call; `environment`: variables, such as a key, that the local host must have and passes on to this provider's
+    notebook alone.
     """
 
     name: Name
@@ -154,6 +38,7 @@ class Provider(_Part):
     seed: bool
     packages: Sequence[str]
     extra: Name | None = None
+    install: Sequence[str] = ()
     environment: Sequence[Variable] = ()
     engine: Engine
     default_model: str
@@ -185,7 +70,31 @@ class Provider(_Part):
         for voice in self.voices:
             if unknown := set(voice.languages) - codes:
                 raise ValueError(f"voice '{voice.id}' speaks {', '.join(sorted(unknown))}, which languages do not list")
+        self._check_defaults()
+        self._check_names()
         return self
+
+    def _check_defaults(self) -> None:
+        """What a request gets that names nothing must be there."""
+        voices = [voice for voice in self.voices if voice.id == self.default_voice]
+        if not any(not voice.models or self.default_model in voice.models for voice in voices):
+            raise ValueError(
+                f"default_voice '{self.default_voice}' does not go with default_model '{self.default_model}'"
+            )
+        speed = self.options.get("speed")
+        if speed is not None and (speed.type != "number" or not (speed.minimum or 0) > 0):
+            raise ValueError("options.speed is a factor: a number with a minimum above 0")
+
+    def _check_names(self) -> None:
+        """A name stands for one thing; a voice may be there again for other models."""
+        named = {"model": [model.id for model in self.models], "language": [one.code for one in self.languages]}
+        for kind, names in named.items():
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"there are two of the {kind} '{min(twice)}'")
+        for one, other in combinations(self.voices, 2):
+            apart = one.models and other.models and not set(one.models) & set(other.models)
+            if one.id == other.id and not apart:
+                raise ValueError(f"there are two of the voice '{one.id}' for one model")
 
     def model(self, wanted: str | None) -> Model:
         """The model with this id, the default one for None. Raises RequestRefused, listing the valid ones."""
@@ -200,7 +109,10 @@ class Provider(_Part):
         for voice in voices:
             if voice.id == (wanted or self.default_voice):
                 return voice
-        raise _unknown("voice", wanted, f"{self.name} with model {model.id}", [voice.id for voice in voices])
+        having = [name for voice in self.voices if voice.id == wanted for name in voice.models]
+        raise _unknown(
+            "voice", wanted, f"{self.name} with model {model.id}", [voice.id for voice in voices], having=having
+        )
 
     def language(self, wanted: str | None, spoken: Sequence[str], speaker: str) -> Language:
         """The language with this code, the first one that the speaker speaks for None. Raises RequestRefused."""
@@ -218,6 +130,13 @@ class Provider(_Part):
         return [language.code for language in self.languages if not own or language.code in own]
 
     @property
+    def install_command(self) -> str | None:
+        """What to type to have the packages, None where the manifest does not say."""
+        if self.extra:
+            return f"pip install 'kavox[{self.extra}]'"
+        return " && ".join(f"pip install {shlex.join(one.split())}" for one in self.install) or None
+
+    @property
     def cloning_models(self) -> Sequence[Model]:
         """The models that speak with the voice of a recording."""
         return [model for model in self.models if model.clones]
@@ -229,7 +148,8 @@ class Provider(_Part):
             option = has.get(name)
             if option is None:
                 owner = f"{self.name} with model {model.id}"
-                raise _unknown(f"options.{name}", name, owner, list(has), code="unknown_option")
+                having = self.options[name].models if name in self.options else ()
+                raise _unknown(f"options.{name}", name, owner, list(has), code="unknown_option", having=having)
             if refusal := option.refusal(value):
                 raise RequestRefused(f"options.{name}", f"{name} {refusal}", code="invalid_option")
 
@@ -256,8 +176,10 @@ def _load(manifest: Path) -> Provider:
         raise ConfigurationError(f"manifest {manifest}: {error}") from None
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "the whole"
-        raise ConfigurationError(f"manifest {manifest}: {where}: {problem['msg']}") from None
+        where = "".join(f"{part}: " for part in (".".join(map(str, problem["loc"])),) if part)
+        raise ConfigurationError(
+            f"manifest {manifest}: {where}{problem['msg'].removeprefix('Value error, ')}"
+        ) from None
     if provider.name != manifest.stem:
         raise ConfigurationError(f"manifest {manifest}: name is '{provider.name}', it must be '{manifest.stem}'")
     notebook = manifest.with_suffix(".ipynb")
@@ -267,7 +189,16 @@ def _load(manifest: Path) -> Provider:
 
 
 def _unknown(
-    field: str, wanted: str | None, owner: str, valid: Sequence[str], *, code: str | None = None
+    field: str,
+    wanted: str | None,
+    owner: str,
+    valid: Sequence[str],
+    *,
+    code: str | None = None,
+    having: Sequence[str] = (),
 ) -> RequestRefused:
+    """`having` are the models that have what was wanted."""
     detail = f"{owner} has no {field.partition('.')[0].rstrip('s')} '{wanted}'; valid: {', '.join(valid) or 'none'}"
+    if having:
+        detail += f"; '{wanted}' goes with model {' or '.join(having)}"
     return RequestRefused(field, detail, code=code or f"unknown_{field}", valid=list(valid))

@@ -46,11 +46,13 @@ class Settings(BaseSettings):
 
     # Runs
     max_sessions: int = Field(2, ge=1)
+    max_own_gpu_runs: int = Field(1, ge=1)
     max_cpu_runs: int = Field(4, ge=1)
     batch_max_items: int = Field(100, ge=1)
     batch_max_speech_seconds: float = Field(900, gt=0)
     batch_window_seconds: float = Field(2, ge=0)
     workers: int = Field(3, ge=1, le=64)
+    local_input_dir: Path | None = None
 
     # Jobs
     max_text_chars: int = Field(5000, ge=1)
@@ -87,6 +89,12 @@ class Settings(BaseSettings):
     def _owner_and_prefix(cls, value: str | None) -> str | None:
         if value and not _KERNEL_ID.fullmatch(value):
             raise ValueError("must look like owner/prefix; the prefix has 2 to 25 small letters, digits and dashes")
+        return value or None
+
+    @field_validator("local_input_dir", "emulator_input_dir", mode="before")
+    @classmethod
+    def _no_folder(cls, value: object) -> object:
+        # An empty path would be the current directory.
         return value or None
 
     @field_validator("redis_url")

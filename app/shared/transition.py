@@ -9,9 +9,27 @@ from collections.abc import Iterable
 from app.shared import keys
 from app.shared.job import SOURCES, TERMINAL, JobStatus
 
+# A job's place in its lane, among all and among its caller's.
+LANE_LUA = f"""
+local function enter_lane(id, lane, caller, score, deadline)
+  local all = '{keys.LANE}' .. lane
+  redis.call('ZADD', all, score, id)
+  redis.call('ZADD', all .. ':of:' .. caller, score, id)
+  redis.call('SADD', all .. ':callers', caller)
+  redis.call('ZADD', '{keys.QUEUED}', deadline, id)
+end
+local function leave_lane(id, lane, caller)
+  local all = '{keys.LANE}' .. lane
+  redis.call('ZREM', all, id)
+  redis.call('ZREM', all .. ':of:' .. caller, id)
+  if redis.call('EXISTS', all .. ':of:' .. caller) == 0 then redis.call('SREM', all .. ':callers', caller) end
+  redis.call('ZREM', '{keys.QUEUED}', id)
+end
+"""
+
 # transition(id, to, now, sources, fields) answers the status that was met, '' for no such job. `sources` is an array of
 # statuses; `fields` a flat array of field, value, …, as `app.shared.job.change` makes them.
-TRANSITION_LUA = f"""
+TRANSITION_LUA = f"""{LANE_LUA}
 local function transition(id, to, now, sources, fields)
   local key = '{keys.JOB}' .. id
   local status = redis.call('HGET', key, 'status')
@@ -19,17 +37,15 @@ local function transition(id, to, now, sources, fields)
   local legal = false
   for _, source in ipairs(sources) do legal = legal or source == status end
   if not legal then return status end
-  local job = redis.call('HMGET', key, 'caller', 'lane', 'score', 'created_at')
+  local job = redis.call('HMGET', key, 'caller', 'lane', 'score', 'deadline')
   local mine = '{keys.JOBS}' .. job[1] .. ':'
   redis.call('HSET', key, 'status', to, unpack(fields))
   redis.call('ZREM', mine .. status, id)
   redis.call('ZADD', mine .. to, 0, id)
   if to == '{JobStatus.QUEUED}' then
-    redis.call('ZADD', '{keys.LANE}' .. job[2], job[3], id)
-    redis.call('ZADD', '{keys.QUEUED}', job[4], id)
+    enter_lane(id, job[2], job[1], job[3], job[4])
   else
-    redis.call('ZREM', '{keys.LANE}' .. job[2], id)
-    redis.call('ZREM', '{keys.QUEUED}', id)
+    leave_lane(id, job[2], job[1])
   end
   if {" or ".join(f"to == '{status}'" for status in sorted(TERMINAL))} then
     redis.call('ZADD', '{keys.FINISHED}', now, id)

@@ -90,9 +90,9 @@ MOST_CHARACTERS = 1000
 
 
 def write_manifests(directory: Path) -> Path:
-    """Writes hibari (CPU, both hosts), qwen and chatterbox (GPU, Kaggle) and edge (local only); answers `directory`."""
+    """Writes hibari (CPU, both hosts), qwen (GPU, both), chatterbox (GPU, Kaggle), edge (local); gives `directory`."""
     _write(directory, "hibari", gpu=False, hosts=["kaggle", "local"], seed=True, most=MOST_CHARACTERS)
-    _write(directory, "qwen", gpu=True, hosts=["kaggle"], seed=True)
+    _write(directory, "qwen", gpu=True, hosts=["kaggle", "local"], seed=True)
     _write(directory, "chatterbox", gpu=True, hosts=["kaggle"], seed=True)
     _write(directory, "edge", gpu=False, hosts=["local"], seed=False, most=100_000, clones=False)
     return directory

@@ -13,6 +13,7 @@ from app.shared.settings import Settings
 from tests.app.conftest import Place
 from tests.app.manifests import write_manifests
 from tests.app.workshop import Workshop
+from tests.notebooks.local_run import NOTEBOOKS
 
 LOCAL_ONLY = "Kaggle GPU deployment is only supported for qwen, chatterbox providers. Provider 'edge' will run locally."
 NO_QUOTA = "hibari needs no GPU: it runs without one and uses no GPU quota."
@@ -69,6 +70,27 @@ def test_no_worker_no_local_run(place: Place, provider: str, field: str) -> None
     with pytest.raises(RequestRefused, match=f"{provider}_package") as refusal:
         _admission(place, "kaggle").admit(SpeechRequest(text="Hello.", provider=provider, gpu=False), {"other"})
     assert (refusal.value.field, refusal.value.code) == (field, "local_not_available")
+
+
+def test_a_refused_local_run_names_all_that_is_missing() -> None:
+    """The real manifests: what to import, what to type so that it is there, and no way out that leads nowhere."""
+    providers = load_providers(NOTEBOOKS)
+    for kaggle_host, ways in (("kaggle", ", or leave out gpu"), ("emulator", "")):
+        admission = Admission(providers, providers["hibari"], kaggle_host, max_text_chars=5000)
+        with pytest.raises(RequestRefused) as refusal:
+            admission.admit(SpeechRequest(text="Hello.", provider="qwen", gpu=False), ())
+        assert "start `kavox serve` or `kavox worker` where Python can import qwen_tts, torch, " in refusal.value.detail
+        command = "(pip install torch torchaudio && pip install --no-deps qwen-tts==0.1.1 && pip install transformers=="
+        assert command in refusal.value.detail
+        assert refusal.value.detail.endswith(f" einops==0.8.2){ways}")
+
+
+def test_an_emulated_kaggle_points_to_a_gpu_of_ones_own() -> None:
+    """Whoever has no Kaggle may still have a GPU."""
+    providers = load_providers(NOTEBOOKS)
+    admission = Admission(providers, providers["hibari"], "emulator", max_text_chars=5000)
+    with pytest.raises(RequestRefused, match=r'or say "gpu": false to use a GPU of the worker.s own machine$'):
+        admission.admit(SpeechRequest(text="Hello.", provider="qwen"), ())
 
 
 def test_a_living_worker_makes_local_runs_possible(api: httpx.Client, workshop: Workshop) -> None:

@@ -131,6 +131,12 @@ def test_a_file_that_is_too_big_is_refused(api: httpx.Client, size: int) -> None
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
+def _form_in(charset: str) -> dict[str, Any]:
+    """A form whose fields no such charset can be taken for."""
+    field = b'--B\r\nContent-Disposition: form-data; name="name"\r\n\r\nAnn\xe9\r\n--B--\r\n'
+    return {"content": field, "headers": {"Content-Type": f"multipart/form-data; boundary=B; charset={charset}"}}
+
+
 @pytest.mark.parametrize(
     ("request_parts", "status", "code"),
     [
@@ -140,14 +146,29 @@ def test_a_file_that_is_too_big_is_refused(api: httpx.Client, size: int) -> None
         ({"data": {**FIELDS, "name": ["Anne", "Bert"]}, "files": {"file": b"a"}}, 422, "invalid_value"),
         ({"files": [("file", b"a"), ("file", b"b")]}, 400, "invalid_form"),
         ({"content": b"no form", "headers": {"Content-Type": "multipart/form-data"}}, 400, "invalid_form"),
+        (_form_in("undefined"), 400, "invalid_form"),
     ],
 )
 def test_a_body_that_is_no_such_form_is_refused(
     api: httpx.Client, request_parts: dict[str, Any], status: int, code: str
 ) -> None:
-    """A form needs its boundary, one file and each field once."""
+    """A form needs its boundary, one file, each field once, and no charset that Python stumbles over."""
     answer = api.post("/voices", **request_parts)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_recording_that_cannot_be_stored_makes_no_voice(api: httpx.Client, place: Place) -> None:
+    """The caller is told so, and finds no voice without a recording afterwards."""
+    folder = place.data_dir / "audio" / "voices"
+    folder.rmdir()
+    folder.touch()
+    try:
+        answer = post(api, encoded(tone(4)))
+    finally:
+        folder.unlink()
+        folder.mkdir()
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_full")
+    assert [voice for voice in api.get("/voices").json()["voices"] if voice["recording"]] == []
 
 
 def test_own_voices_are_listed_before_all_others(api: httpx.Client) -> None:

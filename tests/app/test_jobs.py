@@ -110,10 +110,13 @@ def test_a_waiting_job_is_cancelled(api: httpx.Client) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "job_ended")
 
 
-def test_a_running_job_is_not_cancelled(api: httpx.Client, workshop: Workshop) -> None:
-    """A cancel that cannot be done does not look done."""
+def test_a_running_job_is_cancelled_in_two_steps(api: httpx.Client, workshop: Workshop) -> None:
+    """A cancel that its host has not confirmed does not look done, and may be asked for again."""
     job_id = _post(api)
     workshop.start(job_id)
-    answer = api.delete(f"/jobs/{job_id}")
-    assert (answer.status_code, answer.json()["code"]) == (409, "job_running")
-    assert api.get(f"/jobs/{job_id}").json()["status"] == "running"
+    for _ in range(2):
+        answer = api.delete(f"/jobs/{job_id}")
+        assert (answer.status_code, answer.json()["status"]) == (202, "canceling")
+        assert int(answer.headers["Retry-After"]) > 0
+    listed = api.get("/jobs", params={"status": "canceling"}).json()["jobs"]
+    assert job_id in {job["id"] for job in listed}

@@ -31,8 +31,9 @@ class LocalRun:
         model: str,
         items: Sequence[Mapping[str, Any]],
         environment: Sequence[str] = (),
+        device: str = "cpu",
     ) -> None:
-        run = {"run_id": "run-1", "provider": provider, "model": model, "device": "cpu", "install": False}
+        run = {"run_id": "run-1", "provider": provider, "model": model, "device": device, "install": False}
         source = inject(NOTEBOOKS / f"{provider}.ipynb", {**run, "items": items})
         host = LocalHost(folder / "kernels")
         push = Push("kavox-run-1", source, False, None, timeout_seconds=500, environment=environment)

@@ -1,5 +1,7 @@
 """What a manifest may ask of a machine, and which providers a worker says that it can run."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +58,14 @@ def test_a_worker_offers_what_it_has_the_packages_and_variables_of(
     providers = load_providers(manifest(tmp_path, '["httpx"]', f'["{package}"]'))
 
     assert _local_providers(providers) == (["elevenlabs"] if offered else [])
+
+
+@pytest.mark.parametrize("name", ["qwen", "chatterbox"])
+def test_a_machine_of_ones_own_is_told_the_versions_that_kaggle_gets(name: str) -> None:
+    """What the notebook pins where it installs, the manifest's `install` pins as well."""
+    notebook = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))
+    [cell] = [cell["source"] for cell in notebook["cells"] if cell["id"] == "install"]
+    pinned = set(re.findall(r"[a-z0-9-]+[=<]=?[0-9.]+", cell))
+    told = {word for line in load_providers(NOTEBOOKS)[name].install for word in line.split()}
+    assert pinned
+    assert pinned <= told

@@ -3,23 +3,28 @@
 import asyncio
 import itertools
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from app.shared.identifiers import new_id
 from app.shared.job import Job, Priority, Speech
-from app.shared.job_store import JobStore
+from app.shared.job_store import JobStore, Standing
 from app.shared.redis_client import connect_async
 from workers.run import Run
 
+T = TypeVar("T")
 _numbers = itertools.count()
 
 
-def make_job(text: str = "A text.", *, seconds: float = 1.0, priority: Priority = Priority.NORMAL) -> Job:
+def make_job(
+    text: str = "A text.", *, seconds: float = 1.0, priority: Priority = Priority.NORMAL, caller: str = "local"
+) -> Job:
     """A job of the lane hibari:hibari:emulator; a later one is younger."""
     speech = Speech(
         text=text, provider="hibari", model="hibari", voice="heart", language="en", host="emulator", gpu=False,
         estimated_seconds=seconds, priority=priority,
     )  # fmt: skip
-    return Job(id=new_id(), caller="local", created_at=time.time() + next(_numbers) / 1000, speech=speech)
+    return Job(id=new_id(), caller=caller, created_at=time.time() + next(_numbers) / 1000, speech=speech)
 
 
 def make_run(job: Job) -> Run:
@@ -34,23 +39,37 @@ def make_run(job: Job) -> Run:
 def submit(url: str, *jobs: Job) -> None:
     """Accepts the jobs."""
 
-    async def accept() -> None:
-        redis = connect_async(url)
-        store = JobStore(redis, max_waiting_jobs=1000)
+    async def accept(store: JobStore) -> None:
         for job in jobs:
             await store.submit(job)
-        await redis.aclose()
 
-    asyncio.run(accept())
+    _ask(url, accept)
+
+
+def cancel(url: str, job: Job) -> None:
+    """Cancels the job as its caller does."""
+    _ask(url, lambda store: store.cancel(job))
 
 
 def read(url: str, job: Job) -> Job:
     """The job as its caller sees it now."""
+    return _ask(url, lambda store: store.get(job.id, job.caller))
 
-    async def get() -> Job:
+
+def standing(url: str, job: Job) -> Standing:
+    """Where the job stands in its lane now."""
+
+    async def ask(store: JobStore) -> Standing:
+        return await store.standing(await store.get(job.id, job.caller))
+
+    return _ask(url, ask)
+
+
+def _ask(url: str, question: Callable[[JobStore], Coroutine[Any, Any, T]]) -> T:
+    async def ask() -> T:
         redis = connect_async(url)
-        found = await JobStore(redis, max_waiting_jobs=1000).get(job.id, job.caller)
+        answer = await question(JobStore(redis, max_waiting_jobs=1000))
         await redis.aclose()
-        return found
+        return answer
 
-    return asyncio.run(get())
+    return asyncio.run(ask())

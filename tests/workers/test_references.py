@@ -25,11 +25,11 @@ from app.shared.voice_store import VoiceStore
 from tests.mimic import write_mimic
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
 from tests.workers.jobs import make_job, make_run
-from workers.batch import source_bytes
 from workers.datasets import DatasetState
 from workers.items import run_parameters
 from workers.kaggle_client import KaggleClient
 from workers.kaggle_datasets import KaggleDatasets
+from workers.lanes import Lanes
 from workers.references import Recordings, References
 from workers.run_store import RunStore
 from workers.sweep import Sweep
@@ -82,6 +82,7 @@ class Desk:
         Sweep(
             redis=self.redis,
             runs=RunStore(self.redis, "worker"),
+            lanes=Lanes(self.redis),
             queue=JobQueue(connect_for_queue(self.url)),
             audio=self.audio,
             voices=self.records,
@@ -139,7 +140,7 @@ def test_a_notebook_is_told_how_to_find_a_recording(tmp_path: Path) -> None:
     items = run_parameters(make_run(plain), [plain, cloned], provider)["items"]
     assert items[0]["reference"] is None
     assert items[1]["reference"] == {"file": "voice-1-ab.wav", "sha256": "ab", "transcript": "Some words."}
-    assert source_bytes(cloned) > source_bytes(plain)
+    assert cloned.source_bytes > plain.source_bytes
 
 
 def test_the_local_host_gets_files(desk: Desk) -> None:
@@ -191,13 +192,13 @@ def test_a_recording_that_kaggle_cannot_take_in_is_refused_once(desk: Desk) -> N
 
 @pytest.mark.parametrize("host", [HOST, "local"])
 def test_a_removed_voice_has_no_recording(desk: Desk, host: str) -> None:
-    """Its jobs are told so, also where the recording was changed or lost on disk."""
+    """Its jobs are told so, and told otherwise where the recording was changed or lost on disk."""
     voice, lost, changed = desk.voice(), desk.voice(), desk.voice()
     desk.remove(voice)
     desk.sweep()
     desk.audio.delete(recording_name(lost.file))
     desk.audio.put(recording_name(changed.file), b"another one")
-    assert codes(desk.gather(voice, lost, changed, host=host)) == ["voice_deleted", "voice_deleted", "voice_unusable"]
+    assert codes(desk.gather(voice, lost, changed, host=host)) == ["voice_deleted", "voice_unusable", "voice_unusable"]
 
 
 def test_the_sweep_deletes_what_a_removed_voice_leaves(desk: Desk, tmp_path: Path) -> None:
@@ -240,3 +241,52 @@ def test_a_crash_during_an_upload_leaves_nothing_either(desk: Desk) -> None:
     desk.remove(voice)
     desk.sweep()
     assert desk.state(voice) is DatasetState.ABSENT
+
+
+def test_a_worker_that_dies_after_an_upload_for_a_removed_voice_leaves_nothing(desk: Desk) -> None:
+    """Voice and dataset were swept before the upload arrived; whoever takes the run over has the sweep look again."""
+    voice = desk.voice()
+
+    class Dying(KaggleDatasets):
+        def create(self, slug: str, file: Path) -> None:
+            desk.remove(voice)
+            desk.sweep()
+            super().create(slug, file)
+            raise HostUnreachable("the worker died")
+
+    desk.recordings = Recordings(desk.records, desk.audio, {HOST: Dying(desk.datasets._client)})
+    with pytest.raises(HostUnreachable):
+        desk.gather(voice)
+    assert codes(desk.gather(voice)) == ["voice_deleted"]
+    desk.sweep()
+    assert (desk.state(voice), desk.redis.hlen(keys.REMOVED_VOICES)) == (DatasetState.ABSENT, 0)
+
+
+def test_a_dataset_that_is_never_ready_fails_its_own_jobs_only(desk: Desk) -> None:
+    """Kaggle is given its time; then the jobs of other voices no longer wait for this one."""
+    voice, other = desk.voice(), desk.voice()
+
+    class Stuck(KaggleDatasets):
+        def state(self, slug: str) -> DatasetState:
+            found = super().state(slug)
+            stuck = slug == dataset_slug(voice.id) and found is DatasetState.READY
+            return DatasetState.PROCESSING if stuck else found
+
+    stuck = Stuck(desk.datasets._client)
+    desk.recordings = Recordings(desk.records, desk.audio, {HOST: stuck}, ready_seconds=0.1)
+    found = desk.gather(voice, other)
+    assert (codes(found), found.datasets) == (["voice_not_ready"], [f"{OWNER}/{dataset_slug(other.id)}"])
+
+
+def test_a_sweep_asks_a_silent_kaggle_once(desk: Desk) -> None:
+    """However many voices were removed: a pass must not last as long as all their time-outs together."""
+    for voice in [desk.voice() for _ in range(4)]:
+        desk.gather(voice)
+        desk.remove(voice)
+    before = desk.emulator.stats()["calls"].get("DeleteDataset", 0)
+    desk.emulator.fault(call="DeleteDataset", kind="http_503_html", times=1)
+    desk.sweep()
+    assert desk.emulator.stats()["calls"]["DeleteDataset"] - before == 1
+    assert desk.redis.hlen(keys.REMOVED_VOICES) == 4
+    desk.sweep()
+    assert desk.redis.hlen(keys.REMOVED_VOICES) == 0

@@ -11,18 +11,21 @@ from redis import Redis
 from app.shared import keys
 from app.shared.errors import LeaseLost
 from app.shared.job import Job, JobStatus, Phase
-from tests.workers.jobs import make_job, make_run, read, submit
+from app.shared.job_store import Standing
+from tests.workers.jobs import cancel, make_job, make_run, read, standing, submit
+from workers.lanes import Lanes
 from workers.run import Run, Step
-from workers.run_store import RunStore
+from workers.run_store import Refused, RunStore
 
 
-def claim(runs: RunStore, jobs: list[Job], most_runs: int = 4) -> Run | None:
-    return runs.claim(make_run(jobs[0]), jobs, most_runs=most_runs, engine="hibari-tts 0.2.1")
+def claim(runs: RunStore, jobs: list[Job], most_runs: int = 4) -> Run | Refused:
+    ids = [job.id for job in jobs]
+    return runs.claim(make_run(jobs[0]), ids, most_runs=most_runs, engine="hibari-tts 0.2.1")
 
 
 def claimed(runs: RunStore, *jobs: Job) -> Run:
     run = claim(runs, list(jobs))
-    assert run is not None
+    assert isinstance(run, Run)
     return run
 
 
@@ -34,7 +37,7 @@ def test_a_job_is_claimed_by_one_of_many_workers(redis: Redis, redis_url: str) -
 
     def work(number: int) -> None:
         run = claim(RunStore(redis, f"worker-{number}"), jobs, most_runs=20)
-        taken.extend(run.jobs if run else ())
+        taken.extend(run.jobs if isinstance(run, Run) else ())
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
     for thread in threads:
@@ -49,10 +52,10 @@ def test_a_claim_whose_answer_was_lost_can_be_repeated(redis: Redis, redis_url: 
     job = make_job()
     submit(redis_url, job)
     runs, run = RunStore(redis, "worker"), make_run(job)
-    first = runs.claim(run, [job], most_runs=1, engine="hibari")
-    second = runs.claim(run, [job], most_runs=1, engine="hibari")
+    first = runs.claim(run, [job.id], most_runs=1, engine="hibari")
+    second = runs.claim(run, [job.id], most_runs=1, engine="hibari")
     assert first == second
-    assert first is not None
+    assert isinstance(first, Run)
     assert first.jobs == [job.id]
 
 
@@ -62,10 +65,10 @@ def test_no_more_runs_are_open_than_there_are_sessions(redis: Redis, redis_url: 
     submit(redis_url, first, second)
     runs = RunStore(redis, "worker")
     run = claimed(runs, first)
-    assert claim(runs, [second], most_runs=1) is None
+    assert claim(runs, [second], most_runs=1) is Refused.BUSY
     assert read(redis_url, second).status is JobStatus.QUEUED
     runs.close(run)
-    assert claim(runs, [second], most_runs=1) is not None
+    assert isinstance(claim(runs, [second], most_runs=1), Run)
 
 
 def test_a_run_has_one_owner(redis: Redis, redis_url: str) -> None:
@@ -89,7 +92,8 @@ def test_a_former_owner_changes_nothing(redis: Redis, redis_url: str) -> None:
         lambda: first.renew(run),
         lambda: first.record(run, step=Step.PUSHED),
         lambda: first.settle(run, job, JobStatus.SUCCEEDED),
-        lambda: first.give_back(run, phase=Phase.WAITING, waiting={}, pause_seconds=0, failures=0),
+        lambda: first.put_back(run, job),
+        lambda: first.give_back(run, waiting={}, pause_seconds=0, failures=0),
         lambda: first.release(run, retry_at=0, failures=0),
         lambda: first.close(run),
     ]
@@ -133,13 +137,62 @@ def test_jobs_that_are_given_back_keep_their_place_and_their_lane_rests(redis: R
     runs.settle(run, ended, JobStatus.SUCCEEDED)
     submit(redis_url, later)
     waiting = {"code": "waiting_for_session", "detail": "busy", "retry_at": time.time() + 60}
-    runs.give_back(run, phase=Phase.WAITING_FOR_SESSION, waiting=waiting, pause_seconds=60, failures=3)
-    assert [job.id for job in runs.waiting_jobs(back.speech.lane, 10)] == [back.id, later.id]
-    assert read(redis_url, back).waiting == waiting
+    runs.give_back(run, waiting=waiting, pause_seconds=60, failures=3)
+    lanes = Lanes(redis)
+    assert [job.id for job in lanes.queues(back.speech.lane, 10).jobs] == [back.id, later.id]
+    assert standing(redis_url, back) == Standing(0, waiting)
     assert read(redis_url, ended).status is JobStatus.SUCCEEDED
-    assert claim(runs, [back]) is None
-    assert runs.waiting_lanes() == []
-    assert runs.lane_failures(back.speech.lane) == 3
+    assert claim(runs, [back]) is Refused.PAUSED
+    assert lanes.waiting() == []
+    assert lanes.failures(back.speech.lane) == 3
+
+
+def test_a_job_that_was_put_back_is_nobody_elses_business(redis: Redis, redis_url: str) -> None:
+    """Its former run, which goes on with the others, changes it no more, whoever has it now."""
+    back, other = make_job(), make_job()
+    submit(redis_url, back, other)
+    runs = RunStore(redis, "worker")
+    former = claimed(runs, back, other)
+    assert runs.put_back(former, back, failures=1)
+    assert (read(redis_url, back).status, read(redis_url, back).failures) == (JobStatus.QUEUED, 1)
+    now_in = claimed(runs, back)
+    runs.record(former, show={"phase": Phase.CHECKING})
+    runs.start(former)
+    assert not runs.settle(former, back, JobStatus.SUCCEEDED)
+    runs.give_back(former, waiting=None, pause_seconds=0, failures=0)
+    again = read(redis_url, back)
+    assert (again.status, again.phase, again.attempts) == (JobStatus.RUNNING, Phase.PUSHING, 0)
+    assert [job.id for job in runs.jobs(now_in)] == [back.id]
+
+
+def test_a_cancel_is_confirmed_when_its_run_is_over(redis: Redis, redis_url: str) -> None:
+    """Until then the job is being cancelled, the run hears of it, and the other jobs are not concerned."""
+    wanted, unwanted = make_job(), make_job()
+    submit(redis_url, wanted, unwanted)
+    runs = RunStore(redis, "worker")
+    run = claimed(runs, wanted, unwanted)
+    assert not runs.renew(run)
+    cancel(redis_url, unwanted)
+    cancel(redis_url, unwanted)
+    assert runs.renew(run)
+    assert [job.id for job in runs.jobs(run)] == [wanted.id]
+    assert [job.id for job in runs.canceling(run)] == [unwanted.id]
+    runs.give_back(run, waiting=None, pause_seconds=0, failures=0)
+    assert read(redis_url, unwanted).status is JobStatus.CANCELED
+    assert read(redis_url, wanted).status is JobStatus.QUEUED
+
+
+def test_speech_is_put_down_to_its_callers(redis: Redis, redis_url: str) -> None:
+    """Who has been given less comes first, and who comes after a pause is owed nothing for it."""
+    ada, bob = make_job(seconds=30, caller="ada"), make_job(seconds=20, caller="bob")
+    submit(redis_url, ada, bob)
+    runs, lanes, lane = RunStore(redis, "worker"), Lanes(redis), ada.speech.lane
+    claimed(runs, ada)
+    submit(redis_url, make_job(caller="ada"))
+    assert lanes.queues(lane, 10).served == {"ada": 30, "bob": 0}
+    runs.claim(make_run(bob), [bob.id], most_runs=4, engine="hibari", floor=10)
+    submit(redis_url, make_job(caller="bob"), make_job(caller="cleo"))
+    assert lanes.queues(lane, 10).served == {"ada": 30, "bob": 30, "cleo": 10}
 
 
 def test_a_run_without_owner_is_found_when_its_time_has_come(redis: Redis, redis_url: str) -> None:
