@@ -24,7 +24,7 @@ ALLOWED = [
 
 # The only modules that may import a library. The emulator stands outside, except that it must not use Kaggle's client.
 FENCES = {
-    "kagglesdk": {"workers.kaggle", "workers.kaggle_client", "workers.kaggle_datasets"},
+    "kagglesdk": {"workers.kaggle", "workers.kaggle_client", "workers.kaggle_datasets", "workers.kaggle_quota"},
     "kaggle": set(),
     "nbformat": {"workers.notebook"},
     "rq": {"app.shared.job_queue", "workers.main", "workers.tasks"},

@@ -1,16 +1,15 @@
 """Fetches a file from a signed address: whole and checked, or not at all."""
 
 import shutil
-import time
 from pathlib import Path
 
 import requests
 
 from app.shared.errors import HostUnreachable, StorageFull
+from workers.bodies import pieces
 
 # Seconds to connect, and between two pieces.
 TIMEOUT = (10, 60)
-_CHUNK_BYTES = 256 * 1024
 # One file; a peer that trickles would otherwise hold its run for ever, and one that never ends fill the disk.
 MAX_SECONDS = 900
 MAX_BYTES = 1024**3
@@ -18,13 +17,16 @@ MAX_BYTES = 1024**3
 # Else the storage may compress, and the announced length would be another one than what is read.
 _AS_IT_IS = {"Accept-Encoding": "identity"}
 
+# What a proxy or the storage says in place of a file, with status 200; no output that Kavox asks for is of these types.
+_PAGES = {"text/html", "text/xml", "application/xml"}
+
 
 class LinkExpired(Exception):  # noqa: N818  # a state of the link, and its caller's cue to ask for a fresh one
     """The storage no longer honours the signature; list the outputs again for a fresh address."""
 
 
-def fetch(url: str, target: Path) -> None:
-    """Downloads `url` into `target` by way of a `.part` file.
+def fetch(url: str, target: Path, max_seconds: float = MAX_SECONDS) -> None:
+    """Downloads `url` into `target` by way of a `.part` file, within so many seconds.
 
     Raises LinkExpired, HostUnreachable for anything else that went wrong on the way (a short body included), and
     StorageFull.
@@ -35,9 +37,12 @@ def fetch(url: str, target: Path) -> None:
             if response.status_code in {401, 403, 410}:
                 raise LinkExpired(url.partition("?")[0])
             response.raise_for_status()
-            expected = None if "Content-Encoding" in response.headers else response.headers.get("Content-Length")
-            written = _write(response, part)
-        if expected is not None and written != int(expected):
+            if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() in _PAGES:
+                raise HostUnreachable(f"{target.name}: a page came instead of the file")
+            announced = "" if "Content-Encoding" in response.headers else response.headers.get("Content-Length", "")
+            written = _write(response, part, max_seconds)
+        expected = int(announced) if announced.isdecimal() else None
+        if expected is not None and written != expected:
             raise HostUnreachable(f"{target.name}: {written} of {expected} bytes came")
         part.replace(target)
     except requests.RequestException as error:
@@ -46,14 +51,13 @@ def fetch(url: str, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _write(response: requests.Response, part: Path) -> int:
-    deadline = time.monotonic() + MAX_SECONDS
+def _write(response: requests.Response, part: Path, max_seconds: float) -> int:
     try:
         with part.open("wb") as file:
-            for piece in response.iter_content(_CHUNK_BYTES):
+            for piece in pieces(response, max_seconds):
                 file.write(piece)
-                if time.monotonic() > deadline or file.tell() > MAX_BYTES:
-                    raise HostUnreachable(f"{part.stem}: more than {MAX_SECONDS} s or {MAX_BYTES} bytes, given up")
+                if file.tell() > MAX_BYTES:
+                    raise HostUnreachable(f"{part.stem}: more than {MAX_BYTES} bytes, given up")
             return file.tell()
     except OSError as error:
         if isinstance(error, requests.RequestException):

@@ -23,6 +23,7 @@ from kagglesdk.kernels.types.kernels_enums import KernelExecutionType, KernelsLi
 from app.shared.errors import HostUnreachable, InputsMissing, KavoxError, PushRefused, PushUncertain
 from app.shared.kaggle_credentials import KaggleCredentials
 from workers import downloads
+from workers.bodies import pieces
 from workers.kaggle_client import KaggleClient
 from workers.kaggle_errors import UNREADABLE, message, push_error, read_error, refusal, status_code
 from workers.kernel import Kernel, KernelState, KernelStatus, LogRecord, Push
@@ -40,6 +41,10 @@ _STATES = {
     KernelWorkerStatus.CANCEL_ACKNOWLEDGED: KernelState.CANCELED,
 }
 _PAGE_SIZE = 500
+# The log stream of one session; Kaggle ends sessions after 12 hours.
+_LONGEST_SESSION_SECONDS = 13 * 3600.0
+# Of output listings; a notebook that leaves more files than fit is none of ours.
+_MOST_PAGES = 200
 
 
 class KaggleHost:
@@ -117,7 +122,7 @@ class KaggleHost:
         try:
             with self._kernels.get_kernel_session_logs_stream(request) as response:
                 if "text/event-stream" in response.headers.get("Content-Type", ""):
-                    yield from parse_events(response.iter_content(chunk_size=None))
+                    yield from parse_events(pieces(response, _LONGEST_SESSION_SECONDS))
                 else:
                     yield from parse_array(response.content.decode("utf-8", "replace"))
         except UNREADABLE as error:
@@ -128,7 +133,9 @@ class KaggleHost:
 
     def download(self, kernel: Kernel, names: Collection[str], directory: Path) -> set[str]:
         there: set[str] = set()
-        for name, url in self._links(kernel, set(names)):
+        # Kaggle lists "../" as it finds it; nothing is written outside the directory.
+        plain = {name for name in names if Path(name).name == name}
+        for name, url in self._links(kernel, plain):
             try:
                 downloads.fetch(url, directory / name)
             except downloads.LinkExpired:
@@ -197,10 +204,15 @@ class KaggleHost:
         """Addresses of the named outputs, from as many listing pages as it takes to find them."""
         missing, page_token = set(names), ""
         seen: set[str] = set()
-        while missing and page_token not in seen:
+        while missing:
+            if page_token in seen or len(seen) == _MOST_PAGES:
+                # What is missing may be on a page that was never shown.
+                raise HostUnreachable(f"Kaggle's list of outputs has no end after {len(seen)} pages")
             seen.add(page_token)
             page = self._outputs(kernel, page_token)
             for file in page.files or []:
+                if not all(text and isinstance(text, str) for text in (file.file_name, file.url)):
+                    raise HostUnreachable("Kaggle's list of outputs cannot be read")
                 if file.file_name in missing:
                     missing.remove(file.file_name)
                     yield file.file_name, file.url

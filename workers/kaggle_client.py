@@ -16,11 +16,12 @@ from requests.adapters import HTTPAdapter
 
 from app.shared.errors import CredentialsRejected
 from app.shared.kaggle_credentials import KaggleCredentials
+from workers.bodies import pieces
 from workers.kaggle_errors import UNREADABLE, message, read_error, status_code
 
 
 class _TimeoutAdapter(HTTPAdapter):
-    """Gives every request a time-out: (connect, read) in seconds."""
+    """Gives every request a time-out: (connect, read) in seconds; the second bounds the whole body too."""
 
     def __init__(self, timeout: tuple[float, float]) -> None:
         super().__init__()
@@ -29,7 +30,12 @@ class _TimeoutAdapter(HTTPAdapter):
     def send(self, *args: Any, **options: Any) -> requests.Response:
         if options.get("timeout") is None:
             options["timeout"] = self._timeout
-        return super().send(*args, **options)
+        response = super().send(*args, **options)
+        if not options.get("stream"):
+            # Read here as requests would afterwards, but heeding the time.
+            response._content = b"".join(pieces(response, self._timeout[1]))
+            response._content_consumed = True  # type: ignore[attr-defined]  # the stubs know only half of it
+        return response
 
 
 class KaggleClient:

@@ -1,5 +1,7 @@
 """What Kaggle's answers mean: only here do its codes and messages become the types of `app.shared.errors`."""
 
+import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -16,8 +18,17 @@ from app.shared.errors import (
 )
 
 # Beside requests' own errors, what Kaggle's client raises on a body that is not the API's: an unknown enum value is a
-# KeyError, HTML with status 200 a ValueError, a null where a list belongs a TypeError.
-UNREADABLE = (requests.RequestException, KeyError, ValueError, TypeError, IndexError)
+# KeyError, HTML with status 200 a ValueError, a null where a list belongs a TypeError, one where an enum or a duration
+# belongs an AttributeError.
+UNREADABLE = (requests.RequestException, KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError)
+
+
+class AskedToWait(HostUnreachable):
+    """Kaggle limits the rate of calls, or is down for a moment; `retry_after` is how many seconds it asks for."""
+
+    def __init__(self, detail: str, retry_after: float | None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 def refusal(text: str) -> SessionsTaken | QuotaExhausted | PushUncertain | PushRefused:
@@ -41,7 +52,7 @@ def push_error(error: Exception) -> Exception:
     if code == 412:
         return SessionsTaken(f"Kaggle: {message(error)}")
     if code in {425, 429}:
-        return HostUnreachable(f"Kaggle limits the rate of calls: {message(error)}")
+        return AskedToWait(f"Kaggle limits the rate of calls: {message(error)}", retry_after(error))
     # 408 may come after the push was taken in; 409 is also the answer to the second of two equal pushes.
     if code is not None and 400 <= code < 500 and code not in {408, 409}:
         return PushRefused(f"Kaggle refuses the push ({code}): {message(error)}")
@@ -57,14 +68,31 @@ def dataset_error(error: Exception) -> HostUnreachable | CredentialsRejected | R
         return CredentialsRejected(f"Kaggle refuses the account's upload ({code}): {message(error)}")
     if code is not None and 400 <= code < 500 and code not in {408, 409, 412, 425, 429}:
         return ReferenceRefused(f"Kaggle refuses the recording ({code}): {message(error)}")
-    return HostUnreachable(f"no clear answer to the upload: {message(error)}")
+    return _unreachable(f"no clear answer to the upload: {message(error)}", error)
 
 
 def read_error(error: Exception) -> HostUnreachable | CredentialsRejected:
     """What a failed call that changes nothing means."""
     if status_code(error) == 401:
         return CredentialsRejected(f"Kaggle does not accept the credentials: {message(error)}")
-    return HostUnreachable(f"no usable answer from Kaggle: {message(error)}")
+    return _unreachable(f"no usable answer from Kaggle: {message(error)}", error)
+
+
+def retry_after(error: Exception) -> float | None:
+    """How many seconds from now Kaggle wants to be left alone, None when it does not say."""
+    response = getattr(error, "response", None)
+    said = response.headers.get("Retry-After", "") if response is not None else ""
+    if said.isascii() and said.isdigit():
+        return float(said)
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _unreachable(detail: str, error: Exception) -> HostUnreachable:
+    wait = retry_after(error)
+    return AskedToWait(detail, wait) if wait is not None or status_code(error) == 429 else HostUnreachable(detail)
 
 
 def _never_connected(error: Exception) -> bool:

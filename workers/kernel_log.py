@@ -34,7 +34,7 @@ def parse_array(text: str) -> list[LogRecord]:
     """The records of a finished session's log; none when it is empty or not a log."""
     try:
         entries = json.loads(text) if text.strip() else []
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [record for entry in entries if (record := _record(entry))] if isinstance(entries, list) else []
 
@@ -71,12 +71,17 @@ def progress_in(record: LogRecord) -> Iterator[Progress]:
 def _record_from(data: bytes) -> LogRecord | None:
     try:
         return _record(json.loads(data))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _record(entry: object) -> LogRecord | None:
     if not isinstance(entry, dict) or not isinstance(entry.get("data"), str):
         return None
-    time = entry.get("time")
-    return LogRecord(str(entry.get("stream_name", "stdout")), float(time) if time else 0.0, entry["data"])
+    try:
+        time = float(entry.get("time") or 0.0)
+    except (TypeError, ValueError, OverflowError):
+        time = 0.0
+    # Half of a surrogate pair, where the log was cut in the middle of a character, could not be stored.
+    text = entry["data"].encode("utf-8", "replace").decode()
+    return LogRecord(str(entry.get("stream_name", "stdout")), time, text)

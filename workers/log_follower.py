@@ -21,7 +21,11 @@ log = structlog.get_logger()
 
 
 class LogFollower:
-    """`ended` is set once, when a stream that told something came to its end, as it does with the session."""
+    """`ended` is set whenever a stream that told something new came to its end, as it does with the session.
+
+    A stream that only repeats itself sets nothing and is asked for less and less often: a session may go on for ever
+    after its notebook, and its finished log would otherwise be read, and its status polled, without a pause.
+    """
 
     def __init__(self, host: KernelHost, kernel: Kernel) -> None:
         self.ended = threading.Event()
@@ -30,6 +34,7 @@ class LogFollower:
         self._latest: Progress | None = None
         self._told: Progress | None = None
         self._started = False
+        self._seen = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._read, name=f"log-{kernel.slug}", daemon=True)
 
@@ -59,26 +64,26 @@ class LogFollower:
     def _read(self) -> None:
         gap = _SHORTEST_RECONNECT_SECONDS
         while not self._over.wait(gap):
+            seen = self._seen
             try:
-                if self._read_once():
+                self._read_once()
+                if self._seen > seen:
                     self.ended.set()
-                    gap = _SHORTEST_RECONNECT_SECONDS
             except KavoxError:
                 # Queued kernels have no log yet, and streams are cut; the status poll tells what is wrong.
                 pass
             except Exception:
                 log.exception("log not readable", kernel=self._kernel.ref)
                 return
-            gap = min(_LONGEST_RECONNECT_SECONDS, gap * 2)
+            news = self._seen > seen
+            gap = _SHORTEST_RECONNECT_SECONDS if news else min(_LONGEST_RECONNECT_SECONDS, gap * 2)
 
-    def _read_once(self) -> bool:
-        """Whether the stream told anything; it is read to its end."""
-        told = False
-        for record in self._host.stream_log(self._kernel):
-            told = True
+    def _read_once(self) -> None:
+        """Reads a stream to its end. Each begins at the log's start, so a known record is known by its place."""
+        for place, record in enumerate(self._host.stream_log(self._kernel), start=1):
+            self._seen = max(self._seen, place)
             for progress in progress_in(record):
                 if self._latest is None or progress.seq > self._latest.seq:
                     self._latest = progress
             if self._over.is_set():
                 break
-        return told

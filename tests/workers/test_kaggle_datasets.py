@@ -59,31 +59,6 @@ def test_a_file_becomes_a_private_dataset_and_is_deleted(datasets: KaggleDataset
     datasets.delete(new_slug())
 
 
-@pytest.mark.parametrize(
-    ("call", "kind", "made"),
-    [
-        ("StartBlobUpload", "http_503_html", False),
-        ("StartBlobUpload", "lost_response", False),
-        ("Upload", "expired_url", False),
-        ("Upload", "http_500_json", False),
-        ("CreateDataset", "http_429", False),
-        ("CreateDataset", "http_503_html", False),
-        ("CreateDataset", "lost_response", True),
-    ],
-)
-def test_an_upload_that_goes_wrong_can_be_made_again(
-    emulator: Emulator, datasets: KaggleDatasets, file: Path, call: str, kind: str, made: bool
-) -> None:
-    """No dataset is made without its file, and after a lost answer the one that was made is found."""
-    slug = new_slug()
-    emulator.fault(call=call, kind=kind)
-    with pytest.raises(HostUnreachable):
-        datasets.create(slug, file)
-    assert (datasets.state(slug) is DatasetState.READY) is made
-    datasets.create(slug, file)
-    assert datasets.find(slug) == Dataset(private=True, version=1, files={"voice.wav": 15})
-
-
 def test_what_kaggle_will_never_take_is_refused_for_good(
     emulator: Emulator, datasets: KaggleDatasets, file: Path
 ) -> None:

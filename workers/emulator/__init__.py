@@ -12,9 +12,12 @@ notebook can do what the person who runs the emulator can. So it listens on loop
 It imports nothing of ours, so that a misunderstanding of the wire cannot pass on both sides.
 
     __main__ ─► server ─► application ─► kernels ─► sessions ─► launcher ┄┄► runner ─► execution
-    options               auth, faults,  rules,     clock                    (a detached process)
-                          control, wire  quota,     workspace ◄──────────────┘
-                                         outputs,   logs ◄───────────────────┘
+    options               auth, stream,  rules,     clock,                   (a detached process)
+                          control, wire  quota,     scripts   (in place of a runner)
+                          faults ─►      outputs,   workspace ◄──────────────┘
+                          effects        elsewhere, logs ◄───────────────────┘
                                          store      ▲
                           blobs ◄─────── datasets ──┘ files that a session finds among its inputs
+
+What it can be told to do wrong, or to show without executing anything, is in control.py.
 """

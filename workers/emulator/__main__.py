@@ -9,8 +9,10 @@ from contextlib import suppress
 
 from workers.emulator.application import Application
 from workers.emulator.blobs import Blobs
+from workers.emulator.control import Control
 from workers.emulator.dataset_store import DatasetStore
 from workers.emulator.datasets import DatasetsService
+from workers.emulator.elsewhere import AccountState, Elsewhere
 from workers.emulator.kernels import KernelsService
 from workers.emulator.launcher import Launcher
 from workers.emulator.options import Options, read_options
@@ -58,11 +60,11 @@ def serve(options: Options, listener: socket.socket) -> None:
     signer = Signer(store.signing_key(), address)
     launcher = Launcher(options.data_dir / "jupyter", options.python)
     sessions = Sessions(store, options.data_dir / "sessions", launcher, options.input_dir)
+    usual = Elsewhere(visibility_lag_seconds=options.visibility_lag_seconds, dataset_seconds=options.dataset_seconds)
+    account_state = AccountState(store, usual)
     dataset_store = DatasetStore(options.data_dir / "emulator.sqlite3")
     blobs = Blobs(dataset_store, options.data_dir / "blobs", address)
-    datasets = DatasetsService(
-        dataset_store, blobs, options.data_dir / "datasets", options.account, ready_seconds=options.dataset_seconds
-    )
+    datasets = DatasetsService(dataset_store, blobs, options.data_dir / "datasets", options.account, account_state)
     service = KernelsService(
         store=store,
         sessions=sessions,
@@ -70,7 +72,7 @@ def serve(options: Options, listener: socket.socket) -> None:
         account=options.account,
         clock=options.clock,
         signer=signer,
-        lag_seconds=options.visibility_lag_seconds,
+        account_state=account_state,
     )
     application = Application(
         store=store,
@@ -80,6 +82,7 @@ def serve(options: Options, listener: socket.socket) -> None:
         datasets=datasets,
         account=options.account,
         signer=signer,
+        control=Control(store, sessions, account_state),
     )
     ready = f"Kaggle emulator ready at {address} (account {options.account.username}, data in {options.data_dir})"
     EmulatorServer(application.asgi(), ready).run(sockets=[listener])

@@ -1,47 +1,31 @@
 """The emulator's routes: Kaggle's calls, the addresses of output files and uploads, and /control."""
 
 import asyncio
-import json
 import logging
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from workers.emulator import control
 from workers.emulator.auth import Account
 from workers.emulator.blobs import Blobs
+from workers.emulator.control import Control
 from workers.emulator.datasets import DatasetsService
-from workers.emulator.faults import FAIL_PROCESSING, REFUSALS, RESPONSES, check_fault, take_fault
+from workers.emulator.effects import DISTORTIONS, Fault, answer_with, distorted
+from workers.emulator.faults import FAIL_PROCESSING, STREAM_CALL, take_fault
 from workers.emulator.kernels import KernelsService
 from workers.emulator.outputs import Signer, storage_error
-from workers.emulator.server import DROP
 from workers.emulator.sessions import REAP_SECONDS, Sessions
 from workers.emulator.store import Store
 from workers.emulator.stream import LogStream
-from workers.emulator.wire import ApiError
+from workers.emulator.wire import ApiError, json_body
 
 logger = logging.getLogger(__name__)
-
-STREAM_CALL = "GetKernelSessionLogsStream"
-
-DEFAULT_HOLD_SECONDS = 30
-"""How long a timeout_before fault holds a call that does not say it."""
-
-
-class Dropped(Response):
-    """Closes the connection instead of answering."""
-
-    async def __call__(self, scope: Any, receive: Any, _: Any) -> None:
-        scope["extensions"][DROP]["close"]()
-        while (await receive())["type"] != "http.disconnect":
-            pass
 
 
 class Application:
@@ -57,7 +41,9 @@ class Application:
         datasets: DatasetsService,
         account: Account,
         signer: Signer,
+        control: Control,
     ) -> None:
+        self._control = control
         self._store = store
         self._sessions = sessions
         self._service = service
@@ -82,11 +68,7 @@ class Application:
                 Route(base + "/kernels/logs/stream/{owner}/{slug}", self.log_stream),
                 Route(base + "/security.OAuthService/IntrospectToken", self.introspect, methods=["POST"]),
             ]
-        routes += [
-            Route("/control/stats", self.statistics),
-            Route("/control/faults", self.faults, methods=["GET", "POST", "DELETE"]),
-            Route("/healthz", self.health),
-        ]
+        routes += [*self._control.routes(), Route("/healthz", self.health)]
         handlers: Any = {ApiError: _error_response}
         return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
 
@@ -94,16 +76,14 @@ class Application:
         """A method of the KernelsApiService."""
         method = request.path_params["method"]
 
-        async def process(kind: str) -> Response:
+        async def process(fault: Fault) -> Response:
             self._account.check(request)
-            body = await _json(request, dict)
+            body = await json_body(request, dict)
             if method == STREAM_CALL:
-                return await self._stream.response(body)
+                return await self._stream.response(body, fault)
+            answer = self._service.method(method, fault.get("kind", ""))(body)
             if method == "SaveKernel":
-                answer = self._service.save_kernel(body, REFUSALS.get(kind, ""))
                 self._pushed.set()
-            else:
-                answer = self._service.method(method)(body)
             return JSONResponse(answer)
 
         return await self._with_faults(method, process)
@@ -112,12 +92,12 @@ class Application:
         """A method of the DatasetApiService."""
         method = request.path_params["method"]
 
-        async def process(kind: str) -> Response:
+        async def process(fault: Fault) -> Response:
             self._account.check(request)
-            body = await _json(request, dict)
+            body = await json_body(request, dict)
             creating = {"CreateDataset": self._datasets.create, "CreateDatasetVersion": self._datasets.create_version}
             if method in creating:
-                return JSONResponse(creating[method](body, failing=kind == FAIL_PROCESSING))
+                return JSONResponse(creating[method](body, failing=fault.get("kind") == FAIL_PROCESSING))
             return JSONResponse(self._datasets.method(method)(body))
 
         return await self._with_faults(method, process)
@@ -125,16 +105,16 @@ class Application:
     async def start_upload(self, request: Request) -> Response:
         """The one method of the BlobApiService."""
 
-        async def process(_: str) -> Response:
+        async def process(_: Fault) -> Response:
             self._account.check(request)
-            return JSONResponse(self._blobs.start(await _json(request, dict)))
+            return JSONResponse(self._blobs.start(await json_body(request, dict)))
 
         return await self._with_faults("StartBlobUpload", process)
 
     async def upload(self, request: Request) -> Response:
         """The bytes of a blob, from whoever has its address."""
 
-        async def process(_: str) -> Response:
+        async def process(_: Fault) -> Response:
             return await self._blobs.receive(request.path_params["upload"], request)
 
         return await self._with_faults("Upload", process)
@@ -143,17 +123,17 @@ class Application:
         """The log stream where the command line looks for it (kaggle_api_extended.py, `kernels_logs_stream`)."""
         names = {"userName": request.path_params["owner"], "kernelSlug": request.path_params["slug"]}
 
-        async def process(_: str) -> Response:
+        async def process(fault: Fault) -> Response:
             self._account.check(request)
-            return await self._stream.response(names)
+            return await self._stream.response(names, fault)
 
         return await self._with_faults(STREAM_CALL, process)
 
     async def introspect(self, request: Request) -> Response:
         """Whose a token is; the client asks this first, with nothing but the token to authorise it."""
 
-        async def process(_: str) -> Response:
-            token = (await _json(request, dict)).get("token") or ""
+        async def process(_: Fault) -> Response:
+            token = (await json_body(request, dict)).get("token") or ""
             if not self._account.knows_token(token):
                 return JSONResponse({"active": False})
             return JSONResponse({"active": True, "username": self._account.username, "userId": 1})
@@ -165,49 +145,29 @@ class Application:
         session_id, name = request.path_params["session_id"], request.path_params["name"]
         expires, signature = request.query_params.get("Expires", ""), request.query_params.get("Signature", "")
 
-        async def process(_: str) -> Response:
+        async def process(fault: Fault) -> Response:
             if not self._signer.valid(session_id, name, expires, signature):
                 return storage_error(403, "SignatureDoesNotMatch")
             session = self._store.session(session_id)
-            path = self._sessions.workspace(session).working / name if session else None
-            if path is None or not path.is_file():
+            output = self._sessions.output(session, name) if session else None
+            if output is None:
                 return storage_error(404, "NoSuchKey")
             self._store.count("download", name)
-            return FileResponse(path, media_type="application/octet-stream")
+            if fault.get("kind") in DISTORTIONS:
+                return distorted(fault, output if isinstance(output, bytes) else output.read_bytes())
+            if isinstance(output, bytes):
+                return Response(output, media_type="application/octet-stream")
+            return FileResponse(output, media_type="application/octet-stream")
 
         return await self._with_faults("Download", process)
-
-    async def statistics(self, _: Request) -> Response:
-        return JSONResponse(control.statistics(self._store, self._sessions, time.time()))
-
-    async def faults(self, request: Request) -> Response:
-        """Lists, adds or clears the scripted faults."""
-        if request.method == "POST":
-            for fault in [check_fault(fault) for fault in await _json(request, list)]:
-                self._store.add_fault(fault)
-        elif request.method == "DELETE":
-            for fault_id in self._store.faults():
-                self._store.remove_fault(fault_id)
-        return JSONResponse(list(self._store.faults().values()))
 
     async def health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def _with_faults(self, call: str, process: Callable[[str], Awaitable[Response]]) -> Response:
-        """Counts a call and processes it, unless a scripted fault gets in the way.
-
-        `process` is given the kind of the fault that it must answer to itself, or an empty string.
-        """
+    async def _with_faults(self, call: str, process: Callable[[Fault], Awaitable[Response]]) -> Response:
+        """Counts a call and processes it, unless a scripted fault gets in the way."""
         self._store.count("call", call)
-        fault = take_fault(self._store, call)
-        kind = fault.get("kind", "")
-        if kind == "timeout_before":
-            await asyncio.sleep(fault.get("seconds", DEFAULT_HOLD_SECONDS))
-            return Dropped()
-        if kind in RESPONSES:
-            return RESPONSES[kind]()
-        response = await process(kind)
-        return Dropped() if kind == "lost_response" else response
+        return await answer_with(take_fault(self._store, call), process)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -234,17 +194,3 @@ class Application:
 
 def _error_response(_: Request, error: ApiError) -> Response:
     return error.response()
-
-
-T = TypeVar("T", dict[str, Any], list[Any])
-
-
-async def _json(request: Request, kind: type[T]) -> T:
-    """The request's body, which must be JSON of this kind."""
-    try:
-        body = json.loads(await request.body() or "{}")
-    except ValueError:
-        body = None
-    if not isinstance(body, kind):
-        raise ApiError(400, f"The body must be a JSON {kind.__name__}.")
-    return body

@@ -17,6 +17,7 @@ from workers.emulator import dataset_wire, rules
 from workers.emulator.auth import Account
 from workers.emulator.blobs import Blobs
 from workers.emulator.dataset_store import Dataset, DatasetStore, DatasetVersion
+from workers.emulator.elsewhere import AccountState
 from workers.emulator.outputs import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, page_of
 from workers.emulator.wire import ApiError, not_found, permission_denied
 
@@ -25,16 +26,16 @@ DEFAULT_LISTED_DATASETS = 20
 
 
 class DatasetsService:
-    """One account's datasets; a new version is processed for `ready_seconds`."""
+    """One account's datasets; its state says how long a new version is processed, and where it is mounted."""
 
     def __init__(
-        self, store: DatasetStore, blobs: Blobs, folder: Path, account: Account, *, ready_seconds: float
+        self, store: DatasetStore, blobs: Blobs, folder: Path, account: Account, account_state: AccountState
     ) -> None:
         self._store = store
         self._blobs = blobs
         self._folder = folder
         self._account = account
-        self._ready_seconds = ready_seconds
+        self._account_state = account_state
 
     def method(self, name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         """The implementation of a method that changes no files. Raises 404 for one that is not emulated."""
@@ -126,7 +127,7 @@ class DatasetsService:
         return {}
 
     def resolve(self, sources: list[str]) -> tuple[Mapping[str, Path], list[str]]:
-        """The folders of the datasets that a push names, by `owner/slug`, and the names of those that there are not.
+        """The folders of the datasets that a push names, by their place, and the names of those that there are not.
 
         Raises 409 for one that is still being processed, as users report.
         """
@@ -141,7 +142,8 @@ class DatasetsService:
             version = self._ready(dataset)
             if version is None:
                 raise ApiError(409, f"The dataset {source} is not ready yet.")
-            folders[source] = self._files(version)
+            place = f"datasets/{source}" if self._account_state.now().mount == "datasets" else slug
+            folders[place] = self._files(version)
         return folders, unknown
 
     def _check_files(self, request: dict[str, Any]) -> list[str]:
@@ -158,7 +160,8 @@ class DatasetsService:
         now = time.time()
         taken = [self._blobs.complete(token) for token in tokens]
         files = {blob.name: blob.size for blob, _ in taken}
-        version = DatasetVersion(dataset.id, number, notes, files, now, now + self._ready_seconds, failing)
+        ready_at = now + self._account_state.now().dataset_seconds
+        version = DatasetVersion(dataset.id, number, notes, files, now, ready_at, failing)
         folder = self._files(version)
         folder.mkdir(parents=True, exist_ok=True)
         for blob, path in taken:

@@ -2,15 +2,19 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from workers.emulator import quota, rules, wire
 from workers.emulator.auth import Account
 from workers.emulator.clock import MAX_SESSION_SECONDS, Clock
 from workers.emulator.datasets import DatasetsService
+from workers.emulator.elsewhere import AccountState
+from workers.emulator.faults import REFUSALS, STALE_VERSION
 from workers.emulator.logs import log_text
 from workers.emulator.models import Kernel, Session
-from workers.emulator.outputs import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Signer, output_names, page_of
+from workers.emulator.outputs import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Signer, page_of
+from workers.emulator.scripts import take_script
 from workers.emulator.sessions import Sessions
 from workers.emulator.store import Store
 
@@ -21,8 +25,8 @@ DEFAULT_LISTED_KERNELS = 20
 class KernelsService:
     """One account's kernels.
 
-    `lag_seconds` is how long a new kernel stays invisible to everything but its own push: on Kaggle a read
-    right after the first push may be denied for a while.
+    A new kernel may stay invisible to everything but its own push for a while: on Kaggle a read right after the first
+    push is sometimes denied. How long is part of the account's state.
     """
 
     def __init__(
@@ -34,7 +38,7 @@ class KernelsService:
         account: Account,
         clock: Clock,
         signer: Signer,
-        lag_seconds: float,
+        account_state: AccountState,
     ) -> None:
         self._store = store
         self._sessions = sessions
@@ -42,17 +46,18 @@ class KernelsService:
         self._account = account
         self._clock = clock
         self._signer = signer
-        self._lag_seconds = lag_seconds
+        self._account_state = account_state
 
-    def method(self, name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-        """The implementation of a method of the service. Raises 404 for one that is not emulated."""
-        methods = {
-            "SaveKernel": self.save_kernel,
-            "GetKernel": self.get_kernel,
+    def method(self, name: str, fault: str = "") -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """The implementation of a method of the service, under a fault of this kind. Raises 404 for an unknown one."""
+        stale = fault == STALE_VERSION
+        methods: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "SaveKernel": partial(self.save_kernel, refusal=REFUSALS.get(fault, "")),
+            "GetKernel": partial(self.get_kernel, stale=stale),
             "ListKernels": self.list_kernels,
             "DeleteKernel": self.delete_kernel,
-            "GetKernelSessionStatus": self.session_status,
-            "ListKernelSessionOutput": self.session_output,
+            "GetKernelSessionStatus": partial(self.session_status, stale=stale),
+            "ListKernelSessionOutput": partial(self.session_output, stale=stale),
             "CancelKernelSession": self.cancel_session,
             "GetAcceleratorQuotaStatistics": self.quota_statistics,
         }
@@ -66,10 +71,11 @@ class KernelsService:
         rules.check_kind(request)
         rules.check_source(request.get("text") or "")
         kernel, title, slug = self._pushed_kernel(request)
+        elsewhere = self._account_state.now()
         mounts, unknown = self._datasets.resolve(request.get("datasetDataSources") or [])
         gpu = bool(request.get("enableGpu"))
         self._sessions.advance_all()
-        refusal = refusal or quota.refusal(self._store.sessions(), gpu, now)
+        refusal = refusal or quota.refusal(self._store.sessions(), gpu, now, elsewhere)
         if refusal:
             self._store.count("push", "refused")
             return wire.refused_push(refusal)
@@ -83,8 +89,8 @@ class KernelsService:
         invalid = {"invalidDatasetSources": unknown, **self._invalid_sources(request)}
         return wire.accepted_push(self._account.username, kernel, session, invalid)
 
-    def get_kernel(self, request: dict[str, Any]) -> dict[str, Any]:
-        kernel, session = self.find_session(request)
+    def get_kernel(self, request: dict[str, Any], *, stale: bool = False) -> dict[str, Any]:
+        kernel, session = self.find_session(request, stale=stale)
         newest = self._store.sessions_of(kernel.id)[-1]
         source = self._sessions.workspace(session).notebook.read_text(encoding="utf-8")
         return {
@@ -120,20 +126,21 @@ class KernelsService:
             self._sessions.remove_files(session)
         return {}
 
-    def session_status(self, request: dict[str, Any]) -> dict[str, Any]:
+    def session_status(self, request: dict[str, Any], *, stale: bool = False) -> dict[str, Any]:
         """Real answers have these two fields only, and the message is often empty (cli#1169)."""
-        _, session = self.find_session(request)
-        return {"status": session.status.value, "failureMessage": ""}
+        _, session = self.find_session(request, stale=stale)
+        status, message = self._sessions.status(session)
+        return {"status": status.value, "failureMessage": message}
 
-    def session_output(self, request: dict[str, Any]) -> dict[str, Any]:
+    def session_output(self, request: dict[str, Any], *, stale: bool = False) -> dict[str, Any]:
         """A page of an ended session's files; the log comes with the first page. Nothing while it runs."""
-        _, session = self.find_session(request)
+        _, session = self.find_session(request, stale=stale)
         names: list[str] = []
         token = log = ""
         if session.ended:
             workspace = self._sessions.workspace(session)
             size = min(request.get("pageSize") or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-            names, token = page_of(output_names(workspace.working), size, request.get("pageToken") or "")
+            names, token = page_of(self._sessions.output_names(session), size, request.get("pageToken") or "")
             log = "" if request.get("pageToken") else log_text(workspace.log)
         return {
             "files": [{"url": self._signer.url(session.id, name), "fileName": name} for name in names],
@@ -148,17 +155,18 @@ class KernelsService:
 
     def quota_statistics(self, _: dict[str, Any]) -> dict[str, Any]:
         self._sessions.advance_all()
-        return quota.statistics(self._store.sessions(), time.time())
+        return quota.statistics(self._store.sessions(), time.time(), self._account_state.now())
 
-    def find_session(self, request: dict[str, Any]) -> tuple[Kernel, Session]:
+    def find_session(self, request: dict[str, Any], *, stale: bool = False) -> tuple[Kernel, Session]:
         """The kernel and the session, up to date, that a request names; the newest without a versionLabel.
 
-        The label is "v" and the number; everything else is not found (cli#1200, cli#1201).
+        The label is "v" and the number; everything else is not found (cli#1200, cli#1201). `stale` as the fault.
         """
         kernel = self._find_kernel(request)
         sessions = self._store.sessions_of(kernel.id)
         label = request.get("versionLabel")
-        named = [session for session in sessions if f"v{session.version}" == label] if label else sessions[-1:]
+        newest = sessions[-2:][:1] if stale else sessions[-1:]
+        named = [session for session in sessions if f"v{session.version}" == label] if label else newest
         if not named:
             raise wire.not_found()
         return kernel, self._sessions.advance(named[0])
@@ -174,7 +182,7 @@ class KernelsService:
         return kernel
 
     def _visible(self, kernel: Kernel) -> bool:
-        return time.time() >= kernel.created_at + self._lag_seconds
+        return time.time() >= kernel.created_at + self._account_state.now().visibility_lag_seconds
 
     def _pushed_kernel(self, request: dict[str, Any]) -> tuple[Kernel | None, str, str]:
         """The kernel that a push updates, or None for a new one, with the title and the slug that it will have.
@@ -198,17 +206,22 @@ class KernelsService:
 
     def _add_session(self, kernel: Kernel, request: dict[str, Any], gpu: bool, now: float) -> Session:
         timeout = request.get("sessionTimeoutSeconds") or MAX_SESSION_SECONDS
-        return self._store.add_session(
+        script = take_script(self._store, kernel.slug)
+        session = self._store.add_session(
             kernel_id=kernel.id,
             settings={field: value for field, value in request.items() if field != "text"},
             gpu=gpu,
             pushed_at=now,
-            launch_at=now + self._clock.queue_seconds,
+            launch_at=now + (self._clock.queue_seconds if script is None else 0.0),
             boot_seconds=self._clock.boot_seconds,
             tail_seconds=self._clock.tail_seconds,
             time_scale=self._clock.time_scale,
             limit_seconds=float(min(timeout, MAX_SESSION_SECONDS)),
         )
+        if script is None:
+            return session
+        self._store.set_script(session.id, now, script)
+        return self._store.session(session.id) or session
 
     def _invalid_sources(self, request: dict[str, Any]) -> dict[str, list[str]]:
         """What the notebook will run without, beside datasets; the emulator has no models or competitions."""

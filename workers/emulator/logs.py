@@ -7,8 +7,9 @@ the text of a JSON array, and that of a running one as server-sent events that e
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 END_OF_LOG = b"data: END_OF_LOG\n\n"
 
@@ -44,6 +45,14 @@ class LogWriter:
                 file.write(json.dumps({"stream_name": stream, "time": seconds, "data": line}) + "\n")
                 if stream == "stdout":
                     self._on_line(line)
+
+
+def append_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Adds to a log what is not in it yet: `records` is all that should be there by now."""
+    written = path.read_bytes().count(b"\n") if path.exists() else 0
+    if written < len(records):
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records[written:])
 
 
 class LogFollower:

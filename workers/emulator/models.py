@@ -11,6 +11,8 @@ class Status(Enum):
     QUEUED ──► RUNNING ──► COMPLETE
        │          ├──────► ERROR
        └──────────┴──────► CANCEL_ACKNOWLEDGED
+
+    Only a script shows the two others: NEW_SCRIPT before QUEUED, CANCEL_REQUESTED before CANCEL_ACKNOWLEDGED.
     """
 
     QUEUED = "QUEUED"  # accepted, waits for its machine
@@ -18,6 +20,8 @@ class Status(Enum):
     COMPLETE = "COMPLETE"  # every cell ran
     ERROR = "ERROR"  # a cell raised, or the session died
     CANCEL_ACKNOWLEDGED = "CANCEL_ACKNOWLEDGED"  # timed out, or its kernel was deleted
+    NEW_SCRIPT = "NEW_SCRIPT"  # saved, not queued yet
+    CANCEL_REQUESTED = "CANCEL_REQUESTED"  # still saves its outputs
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Session:
     """The run of one version of a kernel; moments are epoch seconds.
 
     `settings` is the push as it came, without the source. The clock's values are those of the time of the push, so that
-    a restart with other options changes no session under way.
+    a restart with other options changes no session under way. A `scripted` one executes nothing (scripts.py).
     """
 
     id: int
@@ -54,6 +58,7 @@ class Session:
     ended_at: float | None = None
     outcome: Status | None = None
     length_seconds: float = 0.0
+    scripted: bool = False
 
     @property
     def status(self) -> Status:

@@ -30,7 +30,12 @@ CREATE INDEX IF NOT EXISTS open_sessions ON sessions (id) WHERE ended_at IS NULL
 CREATE TABLE IF NOT EXISTS counters (kind TEXT, name TEXT, count INTEGER NOT NULL, PRIMARY KEY (kind, name));
 CREATE TABLE IF NOT EXISTS faults (id INTEGER PRIMARY KEY AUTOINCREMENT, fault TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS session_scripts (
+    session_id INTEGER PRIMARY KEY REFERENCES sessions, begun_at REAL NOT NULL, script TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, document TEXT NOT NULL);
 """
+
+_SESSIONS = "SELECT sessions.*, id IN (SELECT session_id FROM session_scripts) AS scripted FROM sessions"
 
 
 class Store:
@@ -98,19 +103,19 @@ class Store:
 
     def sessions_of(self, kernel_id: int) -> list[Session]:
         """A kernel's sessions, oldest version first."""
-        rows = self._db.execute("SELECT * FROM sessions WHERE kernel_id = ? ORDER BY version", (kernel_id,))
+        rows = self._db.execute(f"{_SESSIONS} WHERE kernel_id = ? ORDER BY version", (kernel_id,))
         return _sessions(rows)
 
     def session(self, session_id: int) -> Session | None:
-        found = _sessions(self._db.execute("SELECT * FROM sessions WHERE id = ?", (session_id,)))
+        found = _sessions(self._db.execute(f"{_SESSIONS} WHERE id = ?", (session_id,)))
         return found[0] if found else None
 
     def sessions(self) -> list[Session]:
         """Every session there ever was, those of deleted kernels too."""
-        return _sessions(self._db.execute("SELECT * FROM sessions ORDER BY id"))
+        return _sessions(self._db.execute(f"{_SESSIONS} ORDER BY id"))
 
     def open_sessions(self) -> list[Session]:
-        return _sessions(self._db.execute("SELECT * FROM sessions WHERE ended_at IS NULL ORDER BY id"))
+        return _sessions(self._db.execute(f"{_SESSIONS} WHERE ended_at IS NULL ORDER BY id"))
 
     def start_session(self, session_id: int, started_at: float) -> None:
         self._db.execute("UPDATE sessions SET started_at = ? WHERE id = ?", (started_at, session_id))
@@ -121,7 +126,22 @@ class Store:
             (ended_at, outcome.value, length_seconds, session_id),
         )
 
-    # Counters, faults, the signing key
+    # Scripts of sessions
+
+    def set_script(self, session_id: int, begun_at: float, script: dict[str, Any]) -> None:
+        """Lets a session follow a script from this moment on."""
+        row = (session_id, begun_at, json.dumps(script))
+        self._db.execute("INSERT OR REPLACE INTO session_scripts VALUES (?, ?, ?)", row)
+
+    def script(self, session_id: int) -> tuple[float, dict[str, Any]] | None:
+        """The moment since which a session follows a script, and the script."""
+        found = self._db.execute("SELECT * FROM session_scripts WHERE session_id = ?", (session_id,)).fetchone()
+        return (found["begun_at"], json.loads(found["script"])) if found else None
+
+    def remove_script(self, session_id: int) -> None:
+        self._db.execute("DELETE FROM session_scripts WHERE session_id = ?", (session_id,))
+
+    # Counters, faults, what /control was told, the signing key
 
     def count(self, kind: str, name: str) -> None:
         self._db.execute(
@@ -145,6 +165,14 @@ class Store:
     def remove_fault(self, fault_id: int) -> None:
         self._db.execute("DELETE FROM faults WHERE id = ?", (fault_id,))
 
+    def document(self, name: str) -> Any:
+        """A value that was kept under this name, None when there is none."""
+        row = self._db.execute("SELECT document FROM documents WHERE name = ?", (name,)).fetchone()
+        return json.loads(row["document"]) if row else None
+
+    def keep_document(self, name: str, document: Any) -> None:
+        self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?)", (name, json.dumps(document)))
+
     def signing_key(self) -> bytes:
         """The key of the download addresses, made once, so that they stay valid over a restart."""
         self._db.execute("INSERT OR IGNORE INTO secrets VALUES ('signing', ?)", (secrets.token_hex(32),))
@@ -157,7 +185,7 @@ def _sessions(rows: Iterable[sqlite3.Row]) -> list[Session]:
     for row in rows:
         values = dict(row)
         values["settings"] = json.loads(values["settings"])
-        values["gpu"] = bool(values["gpu"])
+        values["gpu"], values["scripted"] = bool(values["gpu"]), bool(values["scripted"])
         values["outcome"] = Status(values["outcome"]) if values["outcome"] else None
         sessions.append(Session(**values))
     return sessions

@@ -1,7 +1,9 @@
 """The JSON that Kaggle answers with (kagglesdk `kernels_api_service.py`), and its two shapes of an error."""
 
-from typing import Any
+import json
+from typing import Any, TypeVar
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from workers.emulator.clock import iso
@@ -17,6 +19,8 @@ STATUS_NAMES = {
     500: "INTERNAL",
     501: "UNIMPLEMENTED",
 }
+
+T = TypeVar("T", dict[str, Any], list[Any])
 
 KAGGLE_WEB = "https://www.kaggle.com"
 
@@ -39,6 +43,17 @@ class ApiError(Exception):
         if not self.legacy:
             body = {"error": body | {"status": STATUS_NAMES[self.code]}}
         return JSONResponse(body, self.code)
+
+
+async def json_body(request: Request, kind: type[T]) -> T:
+    """The request's body, which must be JSON of this kind."""
+    try:
+        body = json.loads(await request.body() or "{}")
+    except ValueError:
+        body = None
+    if not isinstance(body, kind):
+        raise ApiError(400, f"The body must be a JSON {kind.__name__}.")
+    return body
 
 
 def permission_denied(permission: str) -> ApiError:

@@ -2,7 +2,8 @@
 
 notebook.ipynb   the pushed source
 working/         the notebook's current directory, Kaggle's /kaggle/working; its files are the outputs
-input/           Kaggle's /kaggle/input: datasets/<owner>/<slug>/ of each dataset that the push named, and links to
+input/           Kaggle's /kaggle/input: datasets/<owner>/<slug>/ (or, as before 2026, <slug>/ alone) of each dataset
+                 that the push named, and links to
                  what the emulator was told to show every session
 home/            HOME of the notebook, for caches
 log.jsonl        the log, a record a line, as it is written
@@ -58,9 +59,9 @@ class Workspace:
             (self.input / shown.name).symlink_to(shown)
         self.notebook.write_text(source, encoding="utf-8")
 
-    def mount(self, dataset: str, folder: Path) -> None:
-        """Shows a dataset's files where Kaggle does since 2026, for as long as the session's folder lives."""
-        target = self.input / "datasets" / dataset
+    def mount(self, place: str, folder: Path) -> None:
+        """Shows a dataset's files at this place among the inputs, for as long as the session's folder lives."""
+        target = self.input / place
         target.mkdir(parents=True, exist_ok=True)
         for file in folder.iterdir():
             # Neither a link to a folder, which searches do not follow, nor one that dies with the dataset.

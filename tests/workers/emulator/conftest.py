@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from .driver import Emulator
@@ -30,9 +29,7 @@ def queueing_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emul
 def idle_emulator(queueing_emulator: Emulator) -> Iterator[Emulator]:
     """The queueing emulator, handed over without kernels and without faults."""
     yield queueing_emulator
-    httpx.delete(f"{queueing_emulator.url}/control/faults").raise_for_status()
-    for kernel in queueing_emulator.listed(page_size=100).kernels:
-        queueing_emulator.delete(kernel.slug)
+    queueing_emulator.clear()
 
 
 @pytest.fixture

@@ -32,6 +32,9 @@ OWNER = "tester"
 KEY = "sesame"
 PATIENCE_SECONDS = 60.0
 
+# One for all, because each new client reads the machine's certificates first.
+HTTP = httpx.Client(timeout=30)
+
 T = TypeVar("T")
 
 
@@ -177,15 +180,41 @@ class Emulator:
     def output_text(self, slug: str, name: str) -> str:
         """The text of one output file."""
         urls = {file.file_name: file.url for file in self.outputs(slug).files}
-        return httpx.get(urls[name]).raise_for_status().text
+        return HTTP.get(urls[name]).raise_for_status().text
 
     def log(self, slug: str) -> list[dict[str, Any]]:
         records: list[dict[str, Any]] = json.loads(self.outputs(slug).log)
         return records
 
     def stats(self) -> dict[str, Any]:
-        statistics: dict[str, Any] = httpx.get(f"{self.url}/control/stats").json()
+        statistics: dict[str, Any] = HTTP.get(f"{self.url}/control/stats").json()
         return statistics
 
     def fault(self, **fault: Any) -> None:
-        httpx.post(f"{self.url}/control/faults", json=[fault]).raise_for_status()
+        HTTP.post(f"{self.url}/control/faults", json=[fault]).raise_for_status()
+
+    def script(self, *states: str | tuple[str, float], **script: Any) -> None:
+        """Scripts the next push: states, each for its seconds, instead of an execution."""
+        HTTP.post(f"{self.url}/control/scripts", json=[script | _states(states)]).raise_for_status()
+
+    def lead_on(self, slug: str, *states: str | tuple[str, float], **script: Any) -> None:
+        """Gives the scripted session of this kernel another script, from now on."""
+        HTTP.put(f"{self.url}/control/scripts/{slug}", json=script | _states(states)).raise_for_status()
+
+    def account(self, **settings: Any) -> None:
+        """Sets what goes on in the account beside these kernels."""
+        HTTP.post(f"{self.url}/control/account", json=settings).raise_for_status()
+
+    def clear(self) -> None:
+        """Ends everything that is scripted, and every kernel."""
+        for part in ("faults", "scripts", "account"):
+            HTTP.delete(f"{self.url}/control/{part}").raise_for_status()
+        for kernel in self.stats()["kernels"]:
+            self.delete(kernel["slug"])
+
+
+def _states(states: tuple[str | tuple[str, float], ...]) -> dict[str, Any]:
+    named = [
+        {"status": state} if isinstance(state, str) else {"status": state[0], "seconds": state[1]} for state in states
+    ]
+    return {"states": named} if named else {}
