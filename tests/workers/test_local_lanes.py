@@ -1,5 +1,6 @@
 """Which worker takes the jobs of this machine: one that has their packages, and one run at a time on its GPUs."""
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -29,10 +30,11 @@ def worker(tmp_path: Path, redis: Redis, redis_url: str) -> WorkerOf:  # noqa: A
         if not notebooks.exists():
             shutil.copytree(NOTEBOOKS, notebooks)
         for manifest in (notebooks / "qwen.toml", notebooks / "chatterbox.toml"):
-            lines = manifest.read_text(encoding="utf-8").splitlines()
             named = f'packages = ["{"json" if packages else "no_such_package"}"]'
-            lines = [named if line.startswith("packages = ") else line for line in lines]
-            manifest.write_text("\n".join(lines), encoding="utf-8")
+            text = re.sub(
+                r"^packages = \[.*?\]", named, manifest.read_text("utf-8"), count=1, flags=re.DOTALL | re.MULTILINE
+            )
+            manifest.write_text(text, encoding="utf-8")
         given = {"kaggle_api_url": "http://127.0.0.1:9", "batch_window_seconds": 0, "data_dir": tmp_path / "data"}
         return Runtime(load_settings(redis_url=redis_url, notebooks_dir=notebooks, **given | settings))
 
