@@ -8,7 +8,7 @@ export TEXT
 # uv trusts only the certificates that it brings, unless it is told to trust the machine's, as pip does.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: demo serve test test-engines live check format lock clean
+.PHONY: demo serve test test-engines chaos live check format lock clean
 
 demo: .venv/.ready  ## speak TEXT into demo.wav on an embedded stack, then stop it
 	@$(BIN)/kavox demo --output demo.wav -- "$$TEXT"
@@ -21,6 +21,9 @@ test: .venv/.ready  ## the test suite
 
 test-engines: .venv/.ready .venv-engines/.ready  ## the notebooks of qwen and chatterbox on their real packages
 	@$(BIN)/pytest --timeout 600 -m engines tests/engines
+
+chaos: .venv/.ready  ## everything is killed while Kaggle is unreliable: no job may be lost, pushed twice or spoken wrongly
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 live: .venv/.ready  ## real Kaggle, for someone with credentials: one text a provider, under a cap of GPU-seconds
 	@$(BIN)/python -m tests.live --cap-gpu-seconds $(CAP_GPU_SECONDS)
