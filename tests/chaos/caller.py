@@ -1,5 +1,6 @@
 """One caller: submits its texts whatever dies meanwhile, keeps books of what was accepted, and looks after its jobs."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, Self
@@ -27,8 +28,6 @@ class Caller:
         """How each job was first seen to have ended: its status and its audio's sha256."""
         self.surprises: list[str] = []
         """Answers that no death of a process explains."""
-        self.unanswered = 0
-        """POSTs without an answer: each of them may have been accepted."""
         self._http = httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=10, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -43,6 +42,8 @@ class Caller:
             time.sleep(line.pause)
             # The metadata tells later which text an orphan is: a job whose 202 never arrived.
             body = {"text": line.text, "metadata": {"caller": self.name, "number": line.number}}
+            if line.hangs_up:
+                self._hang_up("/synthesize", body)
             job = self._send("POST", "/synthesize", 202, json=body).json()
             self.accepted[job["id"]] = line.number
 
@@ -82,6 +83,11 @@ class Caller:
             if self.ends.setdefault(job["id"], end) != end:
                 self.surprises.append(f"job {job['id']} had ended as {self.ends[job['id']]} and is now {end}")
 
+    def _hang_up(self, path: str, body: Job) -> None:
+        """Sends a request and goes away; whoever reads it may well act on it."""
+        with contextlib.suppress(httpx.TransportError):
+            self._http.post(path, json=body, timeout=httpx.Timeout(10, read=0.001))
+
     def _send(self, method: str, path: str, *expected: int, **more: Any) -> httpx.Response:
         """The first answer that is neither a lost connection nor a refusal for the moment."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -90,7 +96,6 @@ class Caller:
             try:
                 answer = self._http.request(method, path, **more)
             except httpx.TransportError as error:
-                self.unanswered += method == "POST"
                 last = repr(error)
             else:
                 if answer.status_code in expected:

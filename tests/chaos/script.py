@@ -29,6 +29,11 @@ FAULT_SHARE = 0.05
 FAULT_SECONDS = 1.5
 """How long a call is held by `timeout_before`."""
 
+HANG_UP_SHARE = 0.03
+"""Callers, too, have lines that break: so many of the texts are submitted once more because no answer was heard."""
+BURST = 12
+"""How many texts a caller submits at a stretch, on average."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -47,11 +52,12 @@ SHORT = Scale(texts=40, submitting=8, storm=16, deadline=120, between_kills=(1.0
 
 @dataclass(frozen=True)
 class Line:
-    """One text, and how long its caller waits before submitting it."""
+    """One text, how long its caller waits before submitting it, and whether it hangs up before the answer."""
 
     number: int
     text: str
     pause: float
+    hangs_up: bool
 
     @property
     def refused(self) -> bool:
@@ -66,13 +72,15 @@ class Script:
         self.seed = seed
         self.scale = scale
         dice = random.Random(seed)  # noqa: S311  # no secret
-        mean_pause = scale.submitting * len(CALLERS) / scale.texts
+        # Callers hand in a chapter at once and then think for a while, so that runs of one job and of many come.
+        mean_pause = BURST * scale.submitting * len(CALLERS) / scale.texts
         self.lines: dict[str, list[Line]] = {caller: [] for caller in CALLERS}
         for number in range(scale.texts):
             # One text in twenty is refused by the notebook, wherever it stands in a run.
             words = [*([REFUSED] if number % 20 == 7 else []), *dice.choices(WORDS.split(), k=dice.randint(3, 16))]
-            pause = dice.expovariate(1 / mean_pause)
-            self.lines[CALLERS[number % len(CALLERS)]].append(Line(number, f"{' '.join(words)} {number}.", pause))
+            pause = dice.expovariate(1 / mean_pause) if dice.random() < 1 / BURST else 0.0
+            line = Line(number, f"{' '.join(words)} {number}.", pause, hangs_up=dice.random() < HANG_UP_SHARE)
+            self.lines[CALLERS[number % len(CALLERS)]].append(line)
         self._kills = dice.getrandbits(64)
 
     @property
