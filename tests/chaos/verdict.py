@@ -105,8 +105,15 @@ class Verdict:
             "kernels for one job: " + ", ".join(f"{times} for {jobs} jobs" for times, jobs in sorted(kernels.items())),
             f"wrong audio: {len(self.wrong)}; jobs shown to strangers: {len(self.strangers)}",
             f"killed: {deaths}; {self.seconds:.0f} s",
-            *(f"  {job_id}: {reason}" for job_id, reason in list(self.reasons.items())[:10]),
+            *(f"  {len(jobs)} jobs ({jobs[0]}, …): {reason}" for reason, jobs in self._by_reason()[:10]),
         ]
+
+    def _by_reason(self) -> list[tuple[str, list[str]]]:
+        """The blamed jobs by what is wrong with them, the commonest first."""
+        found: dict[str, list[str]] = {}
+        for job_id, reason in self.reasons.items():
+            found.setdefault(reason, []).append(job_id)
+        return sorted(found.items(), key=lambda pair: len(pair[1]), reverse=True)
 
 
 def _said(audio: bytes | None, job: Job) -> str:
