@@ -1,0 +1,68 @@
+"""What the service and its Kaggle have written down themselves, read behind their backs and never changed."""
+
+import json
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from redis import Redis
+
+from app.ports import LOOPBACK
+from app.shared import keys
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """`runs` are the service's records by id, `open_runs` those not closed; `pushes` the emulator's accepted ones by
+    slug, deleted kernels included, and `kernels` the slugs that are still there."""
+
+    runs: dict[str, dict[str, str]]
+    open_runs: list[str]
+    pushes: Counter[str]
+    kernels: list[str]
+
+    @property
+    def pushed_twice(self) -> list[str]:
+        """Slugs that were pushed more than once: one run that paid twice."""
+        return [slug for slug, times in self.pushes.items() if times > 1]
+
+    def runs_of(self, job_id: str) -> list[str]:
+        """The runs that carried a job."""
+        return [run_id for run_id, record in self.runs.items() if job_id in json.loads(record["jobs"])]
+
+    def kernels_of(self, job_id: str) -> int:
+        """How many kernels ran for a job."""
+        return sum(self.pushes[slug_of(self.runs[run_id], run_id)] for run_id in self.runs_of(job_id))
+
+
+def slug_of(record: dict[str, str], run_id: str) -> str:
+    """Under which name a run was pushed."""
+    return f"{json.loads(record['prefix'])}-{run_id}"
+
+
+def read_ledgers(data_dir: Path) -> Ledgers:
+    """The books as they are now; both servers must be running."""
+    pushes, kernels = _emulator(data_dir / "emulator" / "emulator.sqlite3")
+    with redis_of(data_dir) as redis:
+        found = cast("list[str]", list(redis.scan_iter(keys.RUN + "*", count=1000, _type="HASH")))
+        runs = {key.removeprefix(keys.RUN): cast("dict[str, str]", redis.hgetall(key)) for key in found}
+        still = [run for kind in ("gpu", "cpu") for run in cast("list[str]", redis.zrange(keys.RUNS + kind, 0, -1))]
+    return Ledgers(runs, still, pushes, kernels)
+
+
+def redis_of(data_dir: Path) -> Redis:
+    """A connection to the embedded server of this directory."""
+    address: dict[str, Any] = json.loads((data_dir / "valkey" / "server.json").read_text())
+    return Redis(LOOPBACK, address["port"], password=address["password"], decode_responses=True, socket_timeout=10)
+
+
+def _emulator(path: Path) -> tuple[Counter[str], list[str]]:
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        pushed = db.execute("SELECT slug FROM kernels JOIN sessions ON sessions.kernel_id = kernels.id")
+        living = db.execute("SELECT slug FROM kernels WHERE deleted_at IS NULL")
+        return Counter(slug for (slug,) in pushed), [slug for (slug,) in living]
+    finally:
+        db.close()
