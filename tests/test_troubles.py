@@ -98,6 +98,19 @@ def test_a_notebook_that_fails_fails_its_job_with_the_cause(start_service: Start
     assert service.http.get(f"/jobs/{done['id']}/audio").status_code == 409
 
 
+def test_a_changed_image_is_told_as_one(start_service: StartService, tmp_path: Path) -> None:
+    """A package that cannot be imported any more fails the job, which names it and says what to do."""
+    folder = notebooks_with(tmp_path, "")
+    source = (folder / "hibari.ipynb").read_text()
+    assert "import hibari" in source
+    (folder / "hibari.ipynb").write_text(source.replace("import hibari", "import hibari_of_last_year"))
+    service = start_service(KAVOX_NOTEBOOKS_DIR=folder)
+    done = service.finished(service.submit("This will not be spoken.")["id"])
+    assert done["error"]["code"] == "image_changed"
+    assert "No module named 'hibari_of_last_year'" in done["error"]["detail"]
+    assert "Update Kavox" in done["error"]["detail"]
+
+
 def test_only_what_the_result_names_is_fetched(start_service: StartService, tmp_path: Path) -> None:
     """Of 600 more output files, listed over two pages and wavs among them, not one is downloaded."""
     code = "import pathlib\nfor i in range(600):\n    pathlib.Path(f'extra-{i:03}.wav').write_bytes(b'RIFF')"
@@ -147,6 +160,7 @@ def test_jobs_wait_for_a_kaggle_that_cannot_be_reached(start_service: StartServi
     job = service.submit("Is anybody there?")
     waiting = wait_for("the job to wait", lambda: service.job(job["id"])["waiting"])
     assert waiting["code"] == "kaggle_unreachable"
+    assert "Look after this machine's network" in waiting["detail"]
     emulator = Emulator(service.data_dir / "kaggle", {"username": "emulator", "key": "emulator"}, port).start()
     try:
         done = service.finished(job["id"])

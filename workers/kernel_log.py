@@ -5,13 +5,14 @@ bytes because a client that guesses the charset cuts events in the middle of a c
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from workers.kernel import LogRecord
 
 _END = b"END_OF_LOG"
-_MARKER = "::kavox "
+MARKER = "::kavox "
+"""How a notebook's line of progress begins."""
 
 
 @dataclass(frozen=True)
@@ -56,23 +57,15 @@ def parse_events(pieces: Iterable[bytes]) -> Iterator[LogRecord]:
 def progress_in(record: LogRecord) -> Iterator[Progress]:
     """The progress lines in one record."""
     for line in record.text.splitlines():
-        if not line.startswith(_MARKER):
+        if not line.startswith(MARKER):
             continue
         try:
-            values = json.loads(line[len(_MARKER) :])
+            values = json.loads(line[len(MARKER) :])
             yield Progress(
                 int(values["seq"]), str(values["phase"]), int(values.get("done", 0)), int(values.get("of", 0))
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             continue
-
-
-def cause(records: Sequence[LogRecord], limit: int = 500) -> str:
-    """The last line of the last traceback in a log, or the last line that is not empty; '' for an empty log."""
-    lines = [line.strip() for record in records for line in record.text.splitlines() if line.strip()]
-    spoken = [line for line in lines if not line.startswith(_MARKER)]
-    errors = [line for line in spoken if line.partition(":")[0].endswith(("Error", "Exception", "Interrupt"))]
-    return (errors or spoken or [""])[-1][:limit]
 
 
 def _record_from(data: bytes) -> LogRecord | None:

@@ -14,6 +14,7 @@ import errno
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 from redis.exceptions import RedisError
@@ -34,8 +35,8 @@ from app.shared.errors import (
 from app.shared.job import Job, JobStatus, Phase
 from app.shared.redis_client import is_outage, unavailable
 from app.shared.settings import Settings
+from workers.diagnosis import diagnose, failure
 from workers.kernel import KernelHost
-from workers.kernel_log import cause
 from workers.run import Run, Step
 from workers.run_store import RunStore
 from workers.stopping import Interrupted
@@ -104,7 +105,7 @@ class Setbacks:
             self._fail(run, error)
             return
         delay = self._delay(run, error)
-        waiting = {"code": error.code, "detail": error.detail, "retry_at": time.time() + delay}
+        waiting = {"code": error.code, "detail": error.advice, "retry_at": time.time() + delay}
         if run.step is Step.CLAIMED:
             # Sessions and quota that are taken are nobody's failure.
             refused = isinstance(error, SessionsTaken | QuotaExhausted)
@@ -127,7 +128,7 @@ class Setbacks:
             if job.attempts >= _MOST_ATTEMPTS:
                 self.fail_job(run, job, error)
         delay = self._delay(run, error)
-        waiting = {"code": error.code, "detail": error.detail, "retry_at": time.time() + delay}
+        waiting = {"code": error.code, "detail": error.advice, "retry_at": time.time() + delay}
         self._runs.give_back(run, phase=Phase.WAITING, waiting=waiting, pause_seconds=delay, failures=run.failures + 1)
 
     def _fail(self, run: Run, error: KavoxError) -> None:
@@ -151,13 +152,15 @@ class Setbacks:
         if not isinstance(error, NotebookFailed):
             return error
         try:
-            found = cause(self._hosts[run.host].log(run.kernel)) or run.failure_message
+            records = self._hosts[run.host].log(run.kernel)
         except KavoxError:
-            found = run.failure_message
-        if len({job.caller for job in self._runs.jobs(run)}) > 1:
-            # An error's message may quote a text, and the other callers must not read it.
-            found = found.partition(":")[0]
-        return NotebookFailed(f"{error.detail}; the kernel ended as {run.outcome}" + (f": {found}" if found else ""))
+            records = []
+        found = diagnose(records)
+        if run.host == "local":
+            # Nobody's image but this machine's own.
+            found = replace(found, image_changed=False, remedy="")
+        one_caller = len({job.caller for job in self._runs.jobs(run)}) == 1
+        return failure(error, found, outcome=run.outcome, message=run.failure_message, quote=one_caller)
 
     def _delay(self, run: Run, error: KavoxError) -> float:
         """Seconds until the next attempt, a part of them at random, so that workers do not return together."""

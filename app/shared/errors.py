@@ -24,6 +24,7 @@
         ├── KernelNotFound        a kernel that was there is gone
         ├── KernelTimedOut        the kernel found no machine in time, or did not end in time
         ├── NotebookFailed        the kernel ended without a usable result.json
+        │   └── ImageChanged      … because packages could not be installed or imported
         └── AudioRejected         what the notebook delivered is not the audio that it promised
 
 The type of an error decides what happens next; no caller reads messages.
@@ -33,10 +34,11 @@ from typing import Any, ClassVar
 
 
 class KavoxError(Exception):
-    """Base of all; `code` is part of the API and never changes its meaning."""
+    """Base of all; `code` is part of the API and never changes its meaning, `remedy` is what a person can do."""
 
     code: ClassVar[str] = "internal_error"
     retryable: ClassVar[bool] = False
+    remedy: ClassVar[str] = ""
 
     def __init__(self, detail: str, *, code: str | None = None) -> None:
         super().__init__(detail)
@@ -44,9 +46,16 @@ class KavoxError(Exception):
         if code is not None:
             self.code = code  # type: ignore[misc]  # a refinement for this one instance
 
+    @property
+    def advice(self) -> str:
+        """What happened and what to do: the detail, with the remedy where this kind of error has one."""
+        if not self.remedy:
+            return self.detail
+        return f"{self.detail}{'' if self.detail.endswith(('.', '?', '!')) else '.'} {self.remedy}"
+
     def view(self) -> dict[str, Any]:
         """The error as a job shows it."""
-        return {"code": self.code, "detail": self.detail, "retryable": self.retryable}
+        return {"code": self.code, "detail": self.advice, "retryable": self.retryable}
 
 
 class Transient(KavoxError):
@@ -59,6 +68,10 @@ class HostUnreachable(Transient):
     """The host did not answer in time, or with something that is not its API."""
 
     code = "kaggle_unreachable"
+    remedy = (
+        "Look after this machine's network, KAVOX_KAGGLE_API_URL where it is set, and whether Kaggle itself is up; "
+        "Kavox asks again by itself until KAVOX_MAX_WAIT_HOURS have passed"
+    )
 
 
 class PushUncertain(Transient):
@@ -77,6 +90,10 @@ class QuotaExhausted(Transient):
     """The weekly GPU quota is used up; only the refresh helps."""
 
     code = "waiting_for_quota"
+    remedy = (
+        "The quota comes back once a week, and the job then goes on by itself; providers without a GPU, and gpu: false "
+        "where the provider runs locally, need none of it"
+    )
 
 
 class StoreUnavailable(Transient):
@@ -160,6 +177,7 @@ class InjectionFailed(Permanent):
     """The notebook template is missing, broken, or has no cell to put the items into."""
 
     code = "injection_failed"
+    remedy = "Mend the notebook as docs/adding-a-provider.md says, or put Kavox's own back, then send the job again"
 
 
 class ReferenceRefused(Permanent):
@@ -178,6 +196,7 @@ class KernelNotFound(Permanent):
     """The run's kernel is not there any more."""
 
     code = "kernel_not_found"
+    remedy = "Send the job again, and leave kernels whose names begin like KAVOX_KERNEL_ID alone: Kavox removes its own"
 
 
 class KernelTimedOut(Permanent):
@@ -190,6 +209,12 @@ class NotebookFailed(Permanent):
     """The kernel ended without a result.json of this run."""
 
     code = "notebook_failed"
+
+
+class ImageChanged(NotebookFailed):
+    """What the notebook installs and imports does not fit the host's image, before anything was spoken."""
+
+    code = "image_changed"
 
 
 class AudioRejected(Permanent):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.kernel import LogRecord
-from workers.kernel_log import cause, parse_array, parse_events, progress_in
+from workers.kernel_log import parse_array, parse_events, progress_in
 
 
 def event(record: LogRecord) -> bytes:
@@ -38,10 +38,3 @@ def test_progress_is_found_among_other_output() -> None:
     text = 'hello\n::kavox {"seq": 3, "phase": "synthesizing", "done": 1, "of": 4}\n::kavox {"seq": \n::kavox []\n'
     (progress,) = progress_in(LogRecord("stdout", 1.0, text))
     assert (progress.seq, progress.phase, progress.fraction) == (3, "synthesizing", 0.25)
-
-
-def test_the_cause_of_a_failure_is_the_last_error_in_the_log() -> None:
-    """A traceback's last line says more than what was printed after it."""
-    lines = ["Traceback (most recent call last):", "ValueError: no such voice", "[NbConvertApp] Writing 1234 bytes"]
-    assert cause([LogRecord("stderr", 1.0, f"{line}\n") for line in lines]) == "ValueError: no such voice"
-    assert cause([]) == ""
