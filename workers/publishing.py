@@ -1,6 +1,7 @@
 """The last step of a run: its outputs become each job's own audio, or its own error."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -8,6 +9,7 @@ import structlog
 from app.shared.audio_store import AudioStore, audio_name
 from app.shared.errors import AudioRejected, HostUnreachable
 from app.shared.job import Job, JobStatus, Phase
+from app.shared.provider import Provider
 from app.shared.settings import Settings
 from workers import outputs
 from workers.kernel import KernelHost
@@ -23,7 +25,15 @@ log = structlog.get_logger()
 class Publisher:
     """Fetches, checks and publishes. Raises what its parts raise; it can be called again for the same run."""
 
-    def __init__(self, runs: RunStore, audio: AudioStore, setbacks: Setbacks, settings: Settings) -> None:
+    def __init__(
+        self,
+        runs: RunStore,
+        audio: AudioStore,
+        setbacks: Setbacks,
+        settings: Settings,
+        providers: Mapping[str, Provider],
+    ) -> None:
+        self._providers = providers
         self._runs = runs
         self._audio = audio
         self._setbacks = setbacks
@@ -60,7 +70,7 @@ class Publisher:
             if item is None or item.status == "failed":
                 reason = (item.error if item else None) or "no reason given"
                 raise AudioRejected(f"the notebook could not speak it: {reason}", code="synthesis_failed")
-            audio = outputs.checked(item, directory)
+            audio = outputs.checked(item, directory, job.speech, self._providers[run.provider])
         except AudioRejected as error:
             self._setbacks.fail_job(run, job, error)
             return

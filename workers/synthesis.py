@@ -77,7 +77,7 @@ class Synthesis:
             settings=settings, runs=runs, queue=queue, providers=providers, machine=machine, stopping=stopping
         )
         self._setbacks = Setbacks(runs, hosts, settings)
-        self._publisher = Publisher(runs, audio, self._setbacks, settings)
+        self._publisher = Publisher(runs, audio, self._setbacks, settings, providers)
 
     def run_lane(self, lane: str) -> None:
         """Claims what waits in the lane, if a session is free, and carries it to its end."""
