@@ -15,6 +15,7 @@ from workers import outputs
 from workers.kernel import KernelHost
 from workers.lease import Lease
 from workers.run import Run
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.setbacks import Setbacks
 from workers.watch import Watch
@@ -32,7 +33,9 @@ class Publisher:
         setbacks: Setbacks,
         settings: Settings,
         providers: Mapping[str, Provider],
+        logs: RunLogs,
     ) -> None:
+        self._logs = logs
         self._providers = providers
         self._runs = runs
         self._audio = audio
@@ -46,6 +49,8 @@ class Publisher:
             directory = Path(folder)
             # None are left where a worker died between ending the last one and closing the run.
             items = self._fetched(run, host, jobs, directory) if jobs else {}
+            if jobs:
+                self._logs.keep(run, host)
             for job in jobs:
                 lease.check()
                 self._publish_item(run, job, items.get(job.id), directory)

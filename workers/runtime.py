@@ -21,6 +21,7 @@ from workers.kernel import KernelHost
 from workers.kernel_metadata import load_kernel_metadata
 from workers.local import LocalHost
 from workers.references import Recordings
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.stopping import Stopping
 from workers.sweep import Sweep
@@ -45,13 +46,14 @@ class Runtime:
         hosts: Mapping[str, KernelHost] = {kaggle.name: kaggle, "local": LocalHost(settings.data_dir / "local")}
         audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
         self.presence = Presence(self.name, time.time(), sorted(hosts), _local_providers(providers))
-        runs = RunStore(self.redis, self.name)
+        runs, logs = RunStore(self.redis, self.name), RunLogs(self.redis, audio)
         voices, datasets = VoiceRecords(self.redis), {kaggle.name: KaggleDatasets(kaggle.client)}
         self.sweep = Sweep(
             redis=self.redis,
             runs=runs,
             queue=self.queue,
             audio=audio,
+            logs=logs,
             voices=voices,
             hosts=hosts,
             datasets=datasets,
@@ -64,6 +66,7 @@ class Runtime:
             audio=audio,
             providers=providers,
             hosts=hosts,
+            logs=logs,
             recordings=Recordings(voices, audio, datasets),
             machine=f"{socket.gethostname()}:{settings.data_dir.resolve()}",
             stopping=self.stopping,

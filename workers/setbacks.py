@@ -13,7 +13,7 @@ Nothing is retried for ever: a job older than KAVOX_MAX_WAIT_HOURS fails at its 
 import errno
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -36,8 +36,9 @@ from app.shared.job import Job, JobStatus, Phase
 from app.shared.redis_client import is_outage, unavailable
 from app.shared.settings import Settings
 from workers.diagnosis import diagnose, failure
-from workers.kernel import KernelHost
+from workers.kernel import KernelHost, LogRecord
 from workers.run import Run, Step
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.stopping import Interrupted
 
@@ -55,7 +56,8 @@ _MOST_ATTEMPTS = 2
 class Setbacks:
     """Meets errors on behalf of the pipeline. Raises LeaseLost and redis' errors like the store that it writes to."""
 
-    def __init__(self, runs: RunStore, hosts: Mapping[str, KernelHost], settings: Settings) -> None:
+    def __init__(self, runs: RunStore, hosts: Mapping[str, KernelHost], settings: Settings, logs: RunLogs) -> None:
+        self._logs = logs
         self._runs = runs
         self._hosts = hosts
         self._settings = settings
@@ -94,7 +96,9 @@ class Setbacks:
         if isinstance(trouble, KernelTimedOut | KernelNotFound):
             self._run_again(run, trouble)
         elif isinstance(trouble, Permanent) and not isinstance(trouble, CredentialsRejected):
-            self._fail(run, self._explained(run, trouble))
+            # Kept before the jobs fail: a failed job's log is there.
+            records = self._logs.keep(run, self._hosts[run.host]) if run.pushed_at else []
+            self._fail(run, self._explained(run, trouble, records))
         elif isinstance(trouble, Defect) and run.failures >= _MOST_DEFECTS:
             self._fail(run, trouble)
         else:
@@ -118,6 +122,7 @@ class Setbacks:
 
     def _run_again(self, run: Run, error: Permanent) -> None:
         """Another run may do better, once; a job that has had two goes fails."""
+        self._logs.keep(run, self._hosts[run.host])
         try:
             self._hosts[run.host].delete(run.slug)
         except KavoxError as undeleted:
@@ -147,14 +152,10 @@ class Setbacks:
                 self.fail_job(run, job, error)
         return [job for job in jobs if job.created_at >= oldest]
 
-    def _explained(self, run: Run, error: Permanent) -> Permanent:
+    def _explained(self, run: Run, error: Permanent, records: Sequence[LogRecord]) -> Permanent:
         """A notebook's failure with its cause, which Kaggle's own message mostly lacks."""
         if not isinstance(error, NotebookFailed):
             return error
-        try:
-            records = self._hosts[run.host].log(run.kernel)
-        except KavoxError:
-            records = []
         found = diagnose(records)
         if run.host == "local":
             # Nobody's image but this machine's own.

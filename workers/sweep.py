@@ -3,7 +3,7 @@
 - a run whose owner died is given to a worker again;
 - a lane whose wake-up was lost is woken;
 - a job that has waited too long fails;
-- audio whose time has passed is removed, and its job's record after as long again;
+- audio whose time has passed is removed, the logs of runs too, and its job's record after as long again;
 - a kernel that could not be deleted when its run ended is deleted;
 - the recording and the datasets of a cloned voice that its caller has removed are deleted.
 """
@@ -25,6 +25,7 @@ from app.shared.transition import TRANSITION, transition_arguments
 from app.shared.voice import dataset_slug, recording_name
 from workers.datasets import DatasetHost
 from workers.kernel import KernelHost
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.voice_records import RemovedVoice, VoiceRecords
 
@@ -44,6 +45,7 @@ class Sweep:
         runs: RunStore,
         queue: JobQueue,
         audio: AudioStore,
+        logs: RunLogs,
         voices: VoiceRecords,
         hosts: Mapping[str, KernelHost],
         datasets: Mapping[str, DatasetHost],
@@ -53,6 +55,7 @@ class Sweep:
         self._runs = runs
         self._queue = queue
         self._audio = audio
+        self._logs = logs
         self._voices = voices
         self._hosts = hosts
         self._datasets = datasets
@@ -68,6 +71,7 @@ class Sweep:
         self._fail_overdue()
         self._expire_audio()
         self._expire_records()
+        self._logs.expire(self._settings.result_ttl_hours)
         self._delete_leftovers()
         self._delete_removed_voices()
 

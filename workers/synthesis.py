@@ -38,6 +38,7 @@ from workers.notebook import inject
 from workers.publishing import Publisher
 from workers.references import Recordings, References
 from workers.run import Run, Step
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Interrupted, Stopping
@@ -62,6 +63,7 @@ class Synthesis:
         providers: Mapping[str, Provider],
         hosts: Mapping[str, KernelHost],
         recordings: Recordings,
+        logs: RunLogs,
         machine: str,
         stopping: Stopping,
     ) -> None:
@@ -76,8 +78,8 @@ class Synthesis:
         self._claims = Claims(
             settings=settings, runs=runs, queue=queue, providers=providers, machine=machine, stopping=stopping
         )
-        self._setbacks = Setbacks(runs, hosts, settings)
-        self._publisher = Publisher(runs, audio, self._setbacks, settings, providers)
+        self._setbacks = Setbacks(runs, hosts, settings, logs)
+        self._publisher = Publisher(runs, audio, self._setbacks, settings, providers, logs)
 
     def run_lane(self, lane: str) -> None:
         """Claims what waits in the lane, if a session is free, and carries it to its end."""

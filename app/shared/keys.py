@@ -13,6 +13,7 @@
     kavox:run:<id>                 hash    one run (workers/run.py says which fields)
     kavox:run:<id>:lease           string  the worker that owns the run, gone when it has not renewed
     kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu or cpu
+    kavox:logs                     zset    runs whose log is kept, by time of its storing
     kavox:leftovers                set     <host>/<slug> of kernels that are still to be deleted
     kavox:voice:<id>               hash    one cloned voice (app/shared/voice_store.py says which fields)
     kavox:voices:<caller>          zset    a caller's cloned voices, in the order of their ids
@@ -32,6 +33,7 @@ EXPIRED = "kavox:expired"
 JOBS = "kavox:jobs:"
 RUN = "kavox:run:"
 RUNS = "kavox:runs:"
+LOGS = "kavox:logs"
 LEFTOVERS = "kavox:leftovers"
 VOICE = "kavox:voice:"
 VOICES = "kavox:voices:"
