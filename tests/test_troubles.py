@@ -109,6 +109,10 @@ def test_a_changed_image_is_told_as_one(start_service: StartService, tmp_path: P
     assert done["error"]["code"] == "image_changed"
     assert "No module named 'hibari_of_last_year'" in done["error"]["detail"]
     assert "Update Kavox" in done["error"]["detail"]
+    log = service.http.get(done["urls"]["logs"]).json()
+    assert (log["job"], log["run"], log["complete"]) == (done["id"], done["run"]["id"], True)
+    assert any("hibari_of_last_year" in line["text"] for line in log["lines"])
+    assert not any("Debugger warning" in line["text"] for line in log["lines"])
 
 
 def test_only_what_the_result_names_is_fetched(start_service: StartService, tmp_path: Path) -> None:
@@ -135,6 +139,28 @@ def test_a_tampered_wav_is_rejected_and_its_neighbour_published(start_service: S
     assert bad["status"] == "failed"
     assert bad["error"]["code"] == "audio_rejected"
     assert good["status"] == "succeeded", good["error"]
+
+
+def test_a_silent_wav_is_rejected_and_its_neighbour_published(start_service: StartService, tmp_path: Path) -> None:
+    """A wav may agree with result.json in every number and hold no speech all the same."""
+    code = """
+silent = ENTRIES[0]
+frames = round(silent["duration_seconds"] * SAMPLE_RATE)
+content = wav(np.zeros(frames, np.float32))
+write_whole(OUTPUT / silent["file"], content)
+silent["sha256"] = hashlib.sha256(content).hexdigest()
+write_whole(OUTPUT / "result.json", json.dumps(RESULT).encode())
+"""
+    service = start_service(KAVOX_NOTEBOOKS_DIR=notebooks_with(tmp_path, code))
+    jobs = [service.submit(text) for text in ("The first of two.", "The second of two.")]
+    bad, good = (service.finished(job["id"]) for job in jobs)
+    assert bad["error"]["code"] == "audio_rejected"
+    assert "the clip is silent" in bad["error"]["detail"]
+    assert good["audio"]["checks"]["passed"] is True
+    assert good["audio"]["checks"]["peak"] > 0.05
+    log = service.http.get(good["urls"]["logs"], headers={"Accept": "text/plain"})
+    assert good["id"] in log.text
+    assert log.headers["content-type"].startswith("text/plain")
 
 
 def test_a_run_waits_for_a_full_disk_to_be_cleared(start_service: StartService) -> None:

@@ -58,18 +58,16 @@ def _keep_assignment(found: str) -> str:
 
 
 def _whole_lines(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
-    """One record for each line, with the time of its beginning; the streams are put together apart."""
-    open_lines: dict[str, LogRecord] = {}
+    """One record for each line of its stream, with the time of its end: by then all of it was written."""
+    begun: dict[str, LogRecord] = {}
     for record in records:
-        begun = open_lines.pop(record.stream, None)
-        time, text = (begun.time, begun.text + record.text) if begun else (record.time, record.text)
-        *lines, rest = text.split("\n")
+        before = begun.pop(record.stream, None)
+        *lines, rest = ((before.text if before else "") + record.text).split("\n")
         for line in lines:
-            yield LogRecord(record.stream, time, line)
-            time = record.time
+            yield LogRecord(record.stream, record.time, line)
         if rest:
-            open_lines[record.stream] = LogRecord(record.stream, time, rest)
-    yield from open_lines.values()
+            begun[record.stream] = LogRecord(record.stream, record.time, rest)
+    yield from begun.values()
 
 
 def _plain(text: str) -> str:

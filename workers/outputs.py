@@ -1,7 +1,7 @@
 """result.json of a run, and from it a checked wav for each job.
 
 Nothing is taken for audio because it lies in the folder: only what the result of this very run names for this very job,
-and only when size, sha256, WAV header and duration agree with it.
+and only when size, sha256, WAV header and duration agree with it. `audio_checks.py` asks whether it can be speech.
 """
 
 import hashlib
@@ -15,8 +15,12 @@ import soundfile
 from pydantic import BaseModel, ValidationError
 
 from app.shared.errors import AudioRejected, NotebookFailed
+from app.shared.job import Speech
+from app.shared.provider import Provider
+from workers.audio_checks import check
 from workers.kernel import KernelHost
 from workers.run import Run
+from workers.speech_bounds import expected_seconds
 
 RESULT = "result.json"
 # WAV stores whole frames, and notebooks round the duration that they state; in seconds.
@@ -65,6 +69,7 @@ class Audio:
     size: int
     sample_rate: int
     duration_seconds: float
+    checks: dict[str, Any]
 
     def view(self) -> dict[str, Any]:
         """What a job shows of its audio."""
@@ -74,7 +79,7 @@ class Audio:
             "sample_rate": self.sample_rate,
             "bytes": self.size,
             "sha256": self.sha256,
-            "checks": {},
+            "checks": self.checks,
         }
 
 
@@ -101,8 +106,8 @@ def fetch_audio(host: KernelHost, run: Run, items: Collection[ResultItem], direc
     host.download(run.kernel, {name for name in names if name}, directory)
 
 
-def checked(item: ResultItem, directory: Path) -> Audio:
-    """The item's audio. Raises AudioRejected for what is missing, empty or not what the item says."""
+def checked(item: ResultItem, directory: Path, speech: Speech, provider: Provider) -> Audio:
+    """The item's audio. Raises AudioRejected for what is missing, not what the item says, or cannot be this speech."""
     if not _is_own_name(item) or not item.file:
         raise AudioRejected(f"the notebook named the file {item.file!r}, which is not this job's")
     path = directory / item.file
@@ -123,7 +128,8 @@ def checked(item: ResultItem, directory: Path) -> Audio:
     duration = header.frames / header.samplerate
     if item.duration_seconds is None or abs(duration - item.duration_seconds) > _DURATION_TOLERANCE:
         raise AudioRejected(f"the wav lasts {duration:.2f} s, result.json says {item.duration_seconds} s")
-    return Audio(path, sha256, path.stat().st_size, header.samplerate, duration)
+    checks = check(path, len(speech.text), expected_seconds(speech, provider))
+    return Audio(path, sha256, path.stat().st_size, header.samplerate, duration, checks)
 
 
 def _is_own_name(item: ResultItem) -> bool:

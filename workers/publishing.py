@@ -1,6 +1,7 @@
 """The last step of a run: its outputs become each job's own audio, or its own error."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -8,11 +9,13 @@ import structlog
 from app.shared.audio_store import AudioStore, audio_name
 from app.shared.errors import AudioRejected, HostUnreachable
 from app.shared.job import Job, JobStatus, Phase
+from app.shared.provider import Provider
 from app.shared.settings import Settings
 from workers import outputs
 from workers.kernel import KernelHost
 from workers.lease import Lease
 from workers.run import Run
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.setbacks import Setbacks
 from workers.watch import Watch
@@ -23,7 +26,17 @@ log = structlog.get_logger()
 class Publisher:
     """Fetches, checks and publishes. Raises what its parts raise; it can be called again for the same run."""
 
-    def __init__(self, runs: RunStore, audio: AudioStore, setbacks: Setbacks, settings: Settings) -> None:
+    def __init__(
+        self,
+        runs: RunStore,
+        audio: AudioStore,
+        setbacks: Setbacks,
+        settings: Settings,
+        providers: Mapping[str, Provider],
+        logs: RunLogs,
+    ) -> None:
+        self._logs = logs
+        self._providers = providers
         self._runs = runs
         self._audio = audio
         self._setbacks = setbacks
@@ -36,6 +49,8 @@ class Publisher:
             directory = Path(folder)
             # None are left where a worker died between ending the last one and closing the run.
             items = self._fetched(run, host, jobs, directory) if jobs else {}
+            if jobs:
+                self._logs.keep(run, host)
             for job in jobs:
                 lease.check()
                 self._publish_item(run, job, items.get(job.id), directory)
@@ -60,7 +75,7 @@ class Publisher:
             if item is None or item.status == "failed":
                 reason = (item.error if item else None) or "no reason given"
                 raise AudioRejected(f"the notebook could not speak it: {reason}", code="synthesis_failed")
-            audio = outputs.checked(item, directory)
+            audio = outputs.checked(item, directory, job.speech, self._providers[run.provider])
         except AudioRejected as error:
             self._setbacks.fail_item(run, job, error)
             return

@@ -25,6 +25,7 @@ from workers.lanes import Lanes
 from workers.local import LocalHost
 from workers.publishing import Publisher
 from workers.references import Recordings
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
@@ -51,10 +52,10 @@ class Runtime:
         audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
         local_providers = _local_providers(providers)
         self.presence = Presence(self.name, time.time(), sorted(hosts), local_providers)
-        runs, lanes = RunStore(self.redis, self.name), Lanes(self.redis)
+        runs, lanes, logs = RunStore(self.redis, self.name), Lanes(self.redis), RunLogs(self.redis, audio)
         voices, datasets = VoiceRecords(self.redis), {kaggle.name: KaggleDatasets(kaggle.client)}
         machine = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
-        setbacks = Setbacks(runs, hosts, settings)
+        setbacks = Setbacks(runs, hosts, settings, logs)
         claims = Claims(
             settings=settings,
             runs=runs,
@@ -72,6 +73,7 @@ class Runtime:
             lanes=lanes,
             queue=self.queue,
             audio=audio,
+            logs=logs,
             voices=voices,
             hosts=hosts,
             datasets=datasets,
@@ -88,7 +90,7 @@ class Runtime:
             claims=claims,
             cancels=Cancels(runs, hosts),
             setbacks=setbacks,
-            publisher=Publisher(runs, audio, setbacks, settings),
+            publisher=Publisher(runs, audio, setbacks, settings, providers, logs),
             machine=machine,
             stopping=self.stopping,
         )

@@ -48,6 +48,7 @@ from workers.cancels import unstopped
 from workers.diagnosis import Diagnosis, diagnose, failure
 from workers.kernel import KernelHost
 from workers.run import Run, Step
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.stopping import Interrupted
 
@@ -69,7 +70,8 @@ _MOST_PARTS = 16
 class Setbacks:
     """Meets errors on behalf of the pipeline. Raises LeaseLost and redis' errors like the store that it writes to."""
 
-    def __init__(self, runs: RunStore, hosts: Mapping[str, KernelHost], settings: Settings) -> None:
+    def __init__(self, runs: RunStore, hosts: Mapping[str, KernelHost], settings: Settings, logs: RunLogs) -> None:
+        self._logs = logs
         self._runs = runs
         self._hosts = hosts
         self._settings = settings
@@ -151,6 +153,7 @@ class Setbacks:
 
     def _run_again(self, run: Run, error: Permanent) -> None:
         """Another run may do better, once; a job that has had two goes fails."""
+        self._logs.keep(run, self._hosts[run.host])
         try:
             self._hosts[run.host].delete(run.slug)
         except KavoxError as undeleted:
@@ -197,6 +200,9 @@ class Setbacks:
                 self._runs.put_back(run, job, group=f"{family}/{failed}{'ab'[2 * number // len(jobs)]}")
 
     def _fail(self, run: Run, error: KavoxError) -> None:
+        if run.pushed_at:
+            # Kept before the jobs fail: a failed job's log is there.
+            self._logs.keep(run, self._hosts[run.host])
         for job in self._runs.jobs(run):
             self.fail_job(run, job, error)
         if run.step is not Step.CLAIMED:
@@ -218,11 +224,7 @@ class Setbacks:
 
     def _diagnosis(self, run: Run) -> Diagnosis:
         """What the run's log tells, which Kaggle's own message mostly does not."""
-        try:
-            records = self._hosts[run.host].log(run.kernel)
-        except KavoxError:
-            records = []
-        found = diagnose(records)
+        found = diagnose(self._logs.keep(run, self._hosts[run.host]))
         if run.host == "local":
             # Nobody's image but this machine's own.
             found = replace(found, image_changed=False, remedy="")

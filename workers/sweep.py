@@ -3,7 +3,7 @@
 - a run whose owner died is given to a worker again;
 - a lane whose wake-up was lost is woken;
 - a job that has waited too long fails;
-- audio whose time has passed is removed, and its job's record after as long again;
+- audio whose time has passed is removed, the logs of runs too, and its job's record after as long again;
 - a kernel that could not be deleted when its run ended is deleted;
 - the recording and the datasets of a cloned voice that its caller has removed are deleted.
 """
@@ -27,6 +27,7 @@ from app.shared.voice import dataset_slug, recording_name
 from workers.datasets import DatasetHost
 from workers.kernel import KernelHost
 from workers.lanes import Lanes
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.voice_records import RemovedVoice, VoiceRecords
 
@@ -48,6 +49,7 @@ class Sweep:
         lanes: Lanes,
         queue: JobQueue,
         audio: AudioStore,
+        logs: RunLogs,
         voices: VoiceRecords,
         hosts: Mapping[str, KernelHost],
         datasets: Mapping[str, DatasetHost],
@@ -58,6 +60,7 @@ class Sweep:
         self._lanes = lanes
         self._queue = queue
         self._audio = audio
+        self._logs = logs
         self._voices = voices
         self._hosts = hosts
         self._datasets = datasets
@@ -73,6 +76,7 @@ class Sweep:
         self._fail_overdue()
         self._expire_audio()
         self._expire_records()
+        self._logs.expire(self._settings.result_ttl_hours)
         self._delete_leftovers()
         self._delete_removed_voices()
 

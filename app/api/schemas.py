@@ -98,10 +98,11 @@ class RunView(BaseModel):
 
 
 class Urls(BaseModel):
-    """Where a job and its audio are."""
+    """Where a job, its audio and its run's log are."""
 
     self: str
     audio: str
+    logs: str
 
 
 class JobView(BaseModel):
@@ -141,7 +142,7 @@ class JobView(BaseModel):
         """The job as its caller sees it; the text itself is not repeated."""
         speech = job.speech
         waiting = standing.waiting if job.status is JobStatus.QUEUED else job.waiting
-        urls = Urls(self=job_path(job.id), audio=f"{job_path(job.id)}/audio")
+        urls = Urls(self=job_path(job.id), audio=f"{job_path(job.id)}/audio", logs=f"{job_path(job.id)}/logs")
         return cls(
             **{name: getattr(speech, name) for name in _FROM_SPEECH},
             **{name: getattr(job, name) for name in _FROM_JOB},

@@ -19,6 +19,7 @@
     kavox:run:<id>:cancels         set     its jobs that are to be cancelled
     kavox:family:<id>              string  how many parts of a run that was split have failed as a whole
     kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu, own_gpu or cpu
+    kavox:logs                     zset    runs whose log is kept, by time of its storing
     kavox:leftovers                set     <host>/<slug> of kernels that are still to be deleted
     kavox:voice:<id>               hash    one cloned voice (app/shared/voice_store.py says which fields)
     kavox:voices:<caller>          zset    a caller's cloned voices, in the order of their ids
@@ -40,6 +41,7 @@ JOBS = "kavox:jobs:"
 RUN = "kavox:run:"
 RUNS = "kavox:runs:"
 FAMILY = "kavox:family:"
+LOGS = "kavox:logs"
 LEFTOVERS = "kavox:leftovers"
 VOICE = "kavox:voice:"
 VOICES = "kavox:voices:"

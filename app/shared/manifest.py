@@ -131,7 +131,10 @@ class Option(Part):
 
 
 class Limits(Part):
-    """What the engine does well. A clip lasts so many seconds per character of text, plus at most a fixed part."""
+    """What the engine does well. A clip lasts so many seconds per letter of text, plus at most a fixed part.
+
+    At speed 1, and in a language of this `characters_per_second`; `workers/speech_bounds.py` says what counts as what.
+    """
 
     max_text_characters: int = Field(gt=0)
     max_chunk_characters: int = Field(gt=0)

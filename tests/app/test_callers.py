@@ -40,7 +40,7 @@ def _headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
         {"X-API-Key": "ö"},
     ],
 )
-@pytest.mark.parametrize("path", ["/jobs", "/jobs/x", "/jobs/x/audio", "/providers", "/voices"])
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/x", "/jobs/x/audio", "/jobs/x/logs", "/providers", "/voices"])
 def test_a_key_is_required(guarded: httpx.Client, headers: dict[str, str], path: str) -> None:
     """Without a right key nothing is told, and the answer says how to send one."""
     answer = guarded.get(path, headers=_headers(headers))

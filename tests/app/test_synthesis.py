@@ -64,7 +64,7 @@ def test_a_text_alone_becomes_a_job(api: httpx.Client) -> None:
         "run": None,
         "gpu_seconds": 0.0,
         "metadata": {},
-        "urls": {"self": f"/jobs/{job['id']}", "audio": f"/jobs/{job['id']}/audio"},
+        "urls": {"self": f"/jobs/{job['id']}", "audio": f"/jobs/{job['id']}/audio", "logs": f"/jobs/{job['id']}/logs"},
     }
 
 

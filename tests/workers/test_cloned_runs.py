@@ -34,6 +34,7 @@ from workers.kernel_metadata import load_kernel_metadata
 from workers.lanes import Lanes
 from workers.publishing import Publisher
 from workers.references import Recordings
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
@@ -73,6 +74,7 @@ class Bench:
             push_visibility_seconds=3,
         )
         self.audio = AudioStore.open(None, folder / "audio")
+        self.logs = RunLogs(redis, self.audio)
         self.records = VoiceRecords(redis)
         self.runs, self.lanes = RunStore(redis, "worker"), Lanes(redis)
         self.queue = JobQueue(connect_for_queue(url))
@@ -90,7 +92,7 @@ class Bench:
     def worker(self, kind: type[KaggleHost] = KaggleHost) -> Synthesis:
         host = self.host(kind)
         hosts, providers, stopping = {HOST: host}, load_providers(self.notebooks), Stopping()
-        setbacks = Setbacks(self.runs, hosts, self.settings)
+        setbacks = Setbacks(self.runs, hosts, self.settings, self.logs)
         claims = Claims(
             settings=self.settings,
             runs=self.runs,
@@ -113,7 +115,7 @@ class Bench:
             claims=claims,
             cancels=Cancels(self.runs, hosts),
             setbacks=setbacks,
-            publisher=Publisher(self.runs, self.audio, setbacks, self.settings),
+            publisher=Publisher(self.runs, self.audio, setbacks, self.settings, providers, self.logs),
             machine="here",
             stopping=stopping,
         )
@@ -138,6 +140,7 @@ class Bench:
             lanes=self.lanes,
             queue=self.queue,
             audio=self.audio,
+            logs=self.logs,
             voices=self.records,
             hosts={HOST: host},
             datasets={HOST: KaggleDatasets(host.client)},

@@ -22,7 +22,7 @@ def test_the_debuggers_warning_colours_and_bars_are_left_out() -> None:
 
 
 def test_lines_that_were_cut_are_put_together_within_their_stream() -> None:
-    """Records end where Kaggle likes; each stream has its own lines, with the time at which they began."""
+    """Records end where Kaggle likes; each stream has its own lines, with the time at which they ended."""
     records = [
         LogRecord("stdout", 1.0, "the first "),
         LogRecord("stderr", 2.0, "in between\n"),
@@ -31,8 +31,8 @@ def test_lines_that_were_cut_are_put_together_within_their_stream() -> None:
     ]
     assert readable(records) == [
         LogRecord("stderr", 2.0, "in between"),
-        LogRecord("stdout", 1.0, "the first line"),
-        LogRecord("stdout", 3.0, "and the last"),
+        LogRecord("stdout", 3.0, "the first line"),
+        LogRecord("stdout", 4.0, "and the last"),
     ]
 
 

@@ -31,6 +31,7 @@ from workers.kaggle_client import KaggleClient
 from workers.kaggle_datasets import KaggleDatasets
 from workers.lanes import Lanes
 from workers.references import Recordings, References
+from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.sweep import Sweep
 from workers.voice_records import VoiceRecords
@@ -85,6 +86,7 @@ class Desk:
             lanes=Lanes(self.redis),
             queue=JobQueue(connect_for_queue(self.url)),
             audio=self.audio,
+            logs=RunLogs(self.redis, self.audio),
             voices=self.records,
             hosts={},
             datasets={HOST: self.datasets},
