@@ -12,7 +12,7 @@ from kagglesdk.kernels.types.kernels_api_service import ApiCancelKernelSessionRe
 from pydantic import ValidationError
 from requests import HTTPError
 
-from app.shared.errors import HostUnreachable, PushRefused, PushUncertain, QuotaExhausted, SessionsTaken
+from app.shared.errors import HostUnreachable, InputsMissing, PushRefused, PushUncertain, QuotaExhausted, SessionsTaken
 from app.shared.identifiers import new_id
 from tests.hosts import host_at, make_push
 from tests.workers.emulator.driver import KEY, OWNER, Emulator, wait_for
@@ -139,13 +139,16 @@ def test_trap_07_a_push_without_a_clear_answer_is_looked_for(
     assert (host_at(emulator.url).find(push.slug) is not None) is accepted
 
 
-def test_trap_12_a_kernel_without_its_inputs_is_deleted(emulator: Emulator, kaggle: KaggleHost) -> None:
-    """Kaggle accepts the push and would run the notebook without the recording."""
+def test_trap_12_a_kernel_without_its_inputs_is_known_at_once(emulator: Emulator, kaggle: KaggleHost) -> None:
+    """Kaggle accepts the push and would run the notebook without the recording: it is named, and can be deleted."""
     emulator.script("RUNNING")
     push = make_push(datasets=(f"{OWNER}/never-uploaded",))
-    with pytest.raises(PushRefused, match=f"without its inputs {OWNER}/never-uploaded; it was deleted"):
+    with pytest.raises(InputsMissing) as caught:
         kaggle.push(push)
-    assert kaggle.find(push.slug) is None
+    assert caught.value.inputs == [f"{OWNER}/never-uploaded"]
+    assert kaggle.find(push.slug) is not None
+    kaggle.delete(push.slug)
+    assert emulator.stats()["kernels"] == []
 
 
 def test_trap_13_a_dataset_is_waited_for_until_it_is_ready(
