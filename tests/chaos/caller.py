@@ -11,7 +11,7 @@ from tests.chaos.script import Line
 
 ENDED = frozenset({"succeeded", "failed", "canceled"})
 _PAUSE_SECONDS = 0.3
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
 """How long a service that is being killed may go without an answer."""
 
 Job = dict[str, Any]

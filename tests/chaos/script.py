@@ -20,12 +20,14 @@ ten that the then three town tree two under until very walk warm was water we we
 wide wind with wood word yes you young über
 """
 
-WORKER = "workers.main"
-VICTIMS = ("app.main:create_app", "workers.emulator", "valkey-server", WORKER, WORKER, WORKER)
+API, WORKER = "app.main:create_app", "workers.main"
+VICTIMS = (API, "workers.emulator", "valkey-server", WORKER, WORKER, WORKER)
 """What is killed, by a word of its command line: each worker as often as each other process."""
 
 FAULTS = ("lost_response", "timeout_before", "http_503_html", "http_429", "http_500_json")
 FAULT_SHARE = 0.05
+PUSH_FAULTS = {"lost_response": 0.15, "timeout_before": 0.1, "http_500_json": 0.05}
+"""On top of that for pushes alone: there are few of them, and they are what may be paid twice."""
 FAULT_SECONDS = 1.5
 """How long a call is held by `timeout_before`."""
 
@@ -96,7 +98,10 @@ class Script:
                 yield dice.uniform(*self.scale.between_kills), victim, dice.randrange(1000)
 
     def faults(self) -> list[dict[str, object]]:
-        """What the emulator is told: together they spoil five calls in a hundred, of every kind."""
+        """What the emulator is told: together the kinds spoil five calls in a hundred, and more of the pushes."""
         each = 1 - (1 - FAULT_SHARE) ** (1 / len(FAULTS))
-        faults: list[dict[str, object]] = [{"call": "*", "kind": kind, "probability": each} for kind in FAULTS]
+        faults: list[dict[str, object]] = [
+            *({"call": "SaveKernel", "kind": kind, "probability": share} for kind, share in PUSH_FAULTS.items()),
+            *({"call": "*", "kind": kind, "probability": each} for kind in FAULTS),
+        ]
         return [fault | ({"seconds": FAULT_SECONDS} if fault["kind"] == "timeout_before" else {}) for fault in faults]
