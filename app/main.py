@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from app.api import cloning, jobs, logs, operations, problems, synthesis, voices
+from app.api import cloning, jobs, logs, operations, problems, quota, synthesis, voices
 from app.api.admission import Admission
 from app.api.body_limit import BodyLimit, body_limit
 from app.api.dependencies import Resources
@@ -82,7 +82,7 @@ def _build(settings: Settings) -> FastAPI:
         ],
     )
     problems.install(app)
-    for part in (synthesis, jobs, logs, voices, cloning, operations):
+    for part in (synthesis, jobs, logs, voices, cloning, quota, operations):
         app.include_router(part.router)
     return app
 

@@ -101,13 +101,18 @@ Path("result.json").write_text(json.dumps(result))
 """
 
 
-def write_mimic(folder: Path) -> Path:
-    """A folder of notebooks with this provider alone."""
+def write_mimic(folder: Path, *, with_gpu: bool = False) -> Path:
+    """A folder of notebooks with this provider alone, or `with_gpu` beside its double `mimic-gpu`, which needs one."""
     folder.mkdir()
     shutil.copy(ROOT / "notebooks" / "kernel-metadata.json", folder)
     (folder / "mimic.toml").write_text(MANIFEST, encoding="utf-8")
+    if with_gpu:
+        manifest = MANIFEST.replace('name = "mimic"', 'name = "mimic-gpu"', 1)
+        gpu = 'gpu = true\nmachine_shape = "NvidiaTeslaT4"'
+        (folder / "mimic-gpu.toml").write_text(manifest.replace("gpu = false", gpu), encoding="utf-8")
     parameters = nbformat.v4.new_code_cell("import json; RUN = {}", id="parameters", metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(SOURCE, id="speak")])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, folder / "mimic.ipynb")
+    for manifest_file in folder.glob("*.toml"):
+        nbformat.write(notebook, manifest_file.with_suffix(".ipynb"))
     return folder

@@ -12,6 +12,7 @@ from app.shared.provider import Provider
 from app.shared.settings import Settings
 from workers.batch import BatchLimits, choose, floor_of
 from workers.lanes import Lanes, Queues
+from workers.quota_gate import QuotaGate
 from workers.run import Run
 from workers.run_store import Refused, RunStore
 from workers.stopping import Stopping
@@ -39,6 +40,7 @@ class Claims:
         local_providers: Collection[str],
         machine: str,
         stopping: Stopping,
+        quota: QuotaGate,
     ) -> None:
         self._settings = settings
         self._runs = runs
@@ -49,6 +51,7 @@ class Claims:
         self._local_providers = local_providers
         self._machine = machine
         self._stopping = stopping
+        self._quota = quota
         self._prefix = (settings.kernel_id or "").rpartition("/")[2] or DEFAULT_PREFIX
         self._limits = BatchLimits(settings.batch_max_items, settings.batch_max_speech_seconds)
 
@@ -58,7 +61,11 @@ class Claims:
             # Another worker has its packages, host or manifest; the sweep wakes the lane until that one takes it.
             log.debug("lane left to another worker", lane=lane, hosts=sorted(self._hosts))
             return None
+        if self._kind(lane) == "gpu":
+            self._quota.new_jobs(lane)
         rivals = self._rivals(lane)
+        if self._waits_for_quota(lane, rivals):
+            return None
         for turn, candidate in enumerate(rivals):
             claimed = self._claim(candidate, rivals=len(rivals) - turn)
             if isinstance(claimed, Run):
@@ -122,6 +129,13 @@ class Claims:
             self._stopping.sleep(wait)
             queues = self._lanes.queues(lane, most)
         return queues
+
+    def _waits_for_quota(self, lane: str, rivals: list[str]) -> bool:
+        """Whether there is a GPU session for these lanes, and no quota to spend in it."""
+        kind = self._kind(lane)
+        if kind != "gpu" or not rivals or self._runs.open_runs(kind) >= self._most(kind):
+            return False
+        return self._quota.is_shut(rivals)
 
     def _note_busy(self, lanes: list[str]) -> None:
         """Lets the jobs say why they wait."""

@@ -5,7 +5,7 @@ and prefers a token that it finds lying about over the account it is given: both
 """
 
 import threading
-from typing import Any
+from typing import Any, Self
 
 import requests
 from kagglesdk.kaggle_env import KaggleEnv
@@ -65,6 +65,10 @@ class KaggleClient:
                 raise CredentialsRejected("Kaggle does not accept the API token; make a new one under Settings > API")
             self._known_owner = answer.username
         return self._known_owner
+
+    def with_timeout(self, seconds: float) -> Self:
+        """The same account with another patience."""
+        return type(self)(credentials=self._credentials, owner=self._known_owner, timeout_seconds=seconds, url=self.url)
 
     @property
     def http(self) -> KaggleHttpClient:

@@ -33,7 +33,8 @@ class Run:
     """One run. Times are seconds since 1970, UTC; `fence` grows with each new owner.
 
     `gpu`: on a GPU of Kaggle's; `own_gpu`: on whatever GPU its machine has. `machine` names the only place that can go
-    on with it, for a run of the local host; it is empty for all others.
+    on with it, for a run of the local host; it is empty for all others. `billed` are the GPU
+    seconds that were put down for it.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Run:
     pushed_at: float = 0.0
     running_at: float = 0.0
     ended_at: float = 0.0
+    billed: float | None = None
     version: int = 0
     ref: str = ""
     url: str = ""

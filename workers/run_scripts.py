@@ -7,6 +7,7 @@ was stopped and wakes up again after another has taken over changes nothing.
 from app.shared import keys
 from app.shared.job import JobStatus
 from app.shared.transition import TRANSITION_LUA
+from workers.billing import BILL_LUA
 
 FENCED = "FENCED"
 
@@ -103,9 +104,12 @@ redis.call('DEL', KEYS[2])
 """
 
 # Takes run; fence, run id, fields of the run as JSON, fields of its jobs that have not ended as JSON.
-RECORD = f"""{_BELONGS}{_FENCE}
+# A run that is recorded as ended is billed, so that its jobs know their shares before they end.
+RECORD = f"""{_BELONGS}{BILL_LUA}{_FENCE}
 local fields = cjson.decode(ARGV[3])
 if #fields > 0 then redis.call('HSET', KEYS[1], unpack(fields)) end
+local ended_at = redis.call('HGET', KEYS[1], 'ended_at')
+if ended_at ~= '0.0' then bill(KEYS[1], ended_at) end
 local shown = cjson.decode(ARGV[4])
 if #shown == 0 then return end
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
@@ -134,7 +138,8 @@ return transition(ARGV[3], ARGV[4], ARGV[5], cjson.decode(ARGV[6]), cjson.decode
 # Takes run, lease, open runs, lane's pause, lane's failures; fence, run id, now, fields of its jobs as JSON, pause ms,
 # reason, seconds for which the record is kept, failures, seconds for which they count.
 # Puts what is still running back into the lane and closes the run.
-GIVE_BACK = f"""{TRANSITION_LUA}{_BELONGS}{_CANCEL_REST}{_FENCE}
+GIVE_BACK = f"""{TRANSITION_LUA}{_BELONGS}{_CANCEL_REST}{BILL_LUA}{_FENCE}
+bill(KEYS[1], ARGV[3])
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
   if belongs(id, ARGV[2]) then
     transition(id, '{JobStatus.QUEUED}', ARGV[3], {{'{JobStatus.RUNNING}'}}, cjson.decode(ARGV[4]))
@@ -150,7 +155,8 @@ redis.call('HINCRBY', KEYS[1], 'fence', 1)
 """
 
 # Takes run, lease, open runs; fence, run id, now, seconds for which the record is kept.
-CLOSE = f"""{TRANSITION_LUA}{_BELONGS}{_CANCEL_REST}{_FENCE}
+CLOSE = f"""{TRANSITION_LUA}{_BELONGS}{_CANCEL_REST}{BILL_LUA}{_FENCE}
+bill(KEYS[1], ARGV[3])
 cancel_rest(KEYS[1], ARGV[2], ARGV[3])
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('DEL', KEYS[2])

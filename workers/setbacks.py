@@ -47,6 +47,7 @@ from app.shared.voice import dataset_slug
 from workers.cancels import unstopped
 from workers.diagnosis import Diagnosis, diagnose, failure
 from workers.kernel import KernelHost
+from workers.quota_gate import QuotaGate
 from workers.run import Run, Step
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
@@ -55,8 +56,6 @@ from workers.stopping import Interrupted
 log = structlog.get_logger()
 
 _LONGEST_BACKOFF_SECONDS = 900
-# Quota comes back weekly, so asking often is no use; a person may also raise it.
-_QUOTA_PAUSE_FACTOR = 15
 # How often a defect of ours is tried again before its jobs fail.
 _MOST_DEFECTS = 5
 # How often a kernel is taken without its inputs before their jobs fail: each time costs the start of a session.
@@ -70,7 +69,10 @@ _MOST_PARTS = 16
 class Setbacks:
     """Meets errors on behalf of the pipeline. Raises LeaseLost and redis' errors like the store that it writes to."""
 
-    def __init__(self, runs: RunStore, hosts: Mapping[str, KernelHost], settings: Settings, logs: RunLogs) -> None:
+    def __init__(
+        self, runs: RunStore, hosts: Mapping[str, KernelHost], settings: Settings, logs: RunLogs, quota: QuotaGate
+    ) -> None:
+        self._quota = quota
         self._logs = logs
         self._runs = runs
         self._hosts = hosts
@@ -134,6 +136,8 @@ class Setbacks:
             return
         delay = self._delay(run, error)
         waiting = _waiting(error, delay)
+        if isinstance(error, QuotaExhausted):
+            waiting, delay = self._quota.refused(error)
         if run.step is Step.CLAIMED:
             # Sessions and quota that are taken are nobody's failure.
             failures = 0 if isinstance(error, SessionsTaken | QuotaExhausted) else run.failures + 1
@@ -233,9 +237,7 @@ class Setbacks:
     def _delay(self, run: Run, error: KavoxError) -> float:
         """Seconds until the next attempt, a part of them at random, so that workers do not return together."""
         base = self._settings.retry_seconds
-        if isinstance(error, QuotaExhausted):
-            base *= _QUOTA_PAUSE_FACTOR
-        elif not isinstance(error, SessionsTaken):
+        if not isinstance(error, SessionsTaken):
             base = min(_LONGEST_BACKOFF_SECONDS, base * 2 ** min(run.failures, 10))
         return base * random.uniform(0.5, 1)  # noqa: S311  # no secret
 

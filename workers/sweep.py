@@ -3,6 +3,7 @@
 - a run whose owner died is given to a worker again;
 - a lane whose wake-up was lost is woken;
 - a job that has waited too long fails;
+- a lane that waits for GPU quota is looked at again;
 - audio whose time has passed is removed, the logs of runs too, and its job's record after as long again;
 - a kernel that could not be deleted when its run ended is deleted;
 - the recording and the datasets of a cloned voice that its caller has removed are deleted.
@@ -27,6 +28,7 @@ from app.shared.voice import dataset_slug, recording_name
 from workers.datasets import DatasetHost
 from workers.kernel import KernelHost
 from workers.lanes import Lanes
+from workers.quota_gate import QuotaGate
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.voice_records import RemovedVoice, VoiceRecords
@@ -54,6 +56,7 @@ class Sweep:
         hosts: Mapping[str, KernelHost],
         datasets: Mapping[str, DatasetHost],
         settings: Settings,
+        quota: QuotaGate,
     ) -> None:
         self._redis = redis
         self._runs = runs
@@ -65,6 +68,7 @@ class Sweep:
         self._hosts = hosts
         self._datasets = datasets
         self._settings = settings
+        self._quota = quota
         self._transition = redis.register_script(TRANSITION)
 
     def sweep(self) -> None:
@@ -74,6 +78,7 @@ class Sweep:
         for lane in self._lanes.waiting():
             self._queue.wake_lane(lane)
         self._fail_overdue()
+        self._quota.tend()
         self._expire_audio()
         self._expire_records()
         self._logs.expire(self._settings.result_ttl_hours)

@@ -211,7 +211,8 @@ class Synthesis:
             while True:
                 lease.check()
                 if lease.cancels.is_set() and self._cancels.heed(run, lease):
-                    return self._runs.record(run, step=Step.ENDED, outcome=KernelState.CANCELED.value)
+                    canceled = KernelState.CANCELED.value
+                    return self._runs.record(run, step=Step.ENDED, outcome=canceled, ended_at=time.time())
                 run, status = watch.read(run)
                 if status.state.ended:
                     break

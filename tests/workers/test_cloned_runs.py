@@ -24,6 +24,7 @@ from app.shared.voice_store import VoiceStore
 from tests.mimic import write_mimic
 from tests.recordings import encoded, tone
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
+from tests.workers.gates import quota_gate
 from tests.workers.jobs import make_job, read, submit
 from workers.cancels import Cancels
 from workers.claim import Claims
@@ -92,7 +93,8 @@ class Bench:
     def worker(self, kind: type[KaggleHost] = KaggleHost) -> Synthesis:
         host = self.host(kind)
         hosts, providers, stopping = {HOST: host}, load_providers(self.notebooks), Stopping()
-        setbacks = Setbacks(self.runs, hosts, self.settings, self.logs)
+        quota = quota_gate(self.redis, self.queue, self.settings, host.client, HOST)
+        setbacks = Setbacks(self.runs, hosts, self.settings, self.logs, quota)
         claims = Claims(
             settings=self.settings,
             runs=self.runs,
@@ -103,6 +105,7 @@ class Bench:
             local_providers=(),
             machine="here",
             stopping=stopping,
+            quota=quota,
         )
         return Synthesis(
             settings=self.settings,
@@ -145,6 +148,7 @@ class Bench:
             hosts={HOST: host},
             datasets={HOST: KaggleDatasets(host.client)},
             settings=self.settings,
+            quota=quota_gate(self.redis, self.queue, self.settings, host.client, HOST),
         ).sweep()
 
     def submit(self, voice: ClonedVoice | None = None) -> Job:

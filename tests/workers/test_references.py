@@ -24,6 +24,7 @@ from app.shared.voice import ClonedVoice, dataset_slug, new_voice_id, recording_
 from app.shared.voice_store import VoiceStore
 from tests.mimic import write_mimic
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
+from tests.workers.gates import quota_gate
 from tests.workers.jobs import make_job, make_run
 from workers.datasets import DatasetState
 from workers.items import run_parameters
@@ -54,8 +55,8 @@ class Desk:
         self.url, self.redis, self.emulator = url, redis, emulator
         self.audio = AudioStore.open(None, folder / "audio")
         credentials = KaggleCredentials(username=OWNER, key=KEY)
-        client = KaggleClient(credentials=credentials, owner=None, timeout_seconds=10, url=emulator.url)
-        self.datasets = KaggleDatasets(client)
+        self.client = KaggleClient(credentials=credentials, owner=None, timeout_seconds=10, url=emulator.url)
+        self.datasets = KaggleDatasets(self.client)
         self.records = VoiceRecords(redis)
         self.recordings = Recordings(self.records, self.audio, {HOST: self.datasets})
 
@@ -80,17 +81,19 @@ class Desk:
 
     def sweep(self) -> None:
         """One pass of a worker's sweep."""
+        settings, queue = Settings(_env_file=None), JobQueue(connect_for_queue(self.url))
         Sweep(
             redis=self.redis,
             runs=RunStore(self.redis, "worker"),
             lanes=Lanes(self.redis),
-            queue=JobQueue(connect_for_queue(self.url)),
+            queue=queue,
             audio=self.audio,
             logs=RunLogs(self.redis, self.audio),
             voices=self.records,
             hosts={},
             datasets={HOST: self.datasets},
-            settings=Settings(_env_file=None),
+            settings=settings,
+            quota=quota_gate(self.redis, queue, settings, self.client, HOST),
         ).sweep()
 
     def state(self, voice: ClonedVoice) -> DatasetState:
