@@ -14,13 +14,14 @@ _KEPT_SECONDS = 10 * WEEK_SECONDS
 # bill(key, now): puts down the run at `key`, once. A session whose end is not recorded has ended now.
 BILL_LUA = f"""
 local function bill(key, now)
-  local run = redis.call('HMGET', key, 'gpu', 'running_at', 'ended_at', 'billed', 'jobs')
+  local run = redis.call('HMGET', key, 'gpu', 'running_at', 'ended_at', 'billed', 'jobs', 'host')
   if run[1] ~= 'true' or (run[4] and run[4] ~= 'null') then return end
   local began, ended = tonumber(run[2]), tonumber(run[3])
   if ended == 0 then ended = tonumber(now) end
   local seconds = began > 0 and math.max(0, ended - began) or 0
   redis.call('HSET', key, 'billed', string.format('%.3f', seconds))
-  redis.call('DEL', '{keys.QUOTA_FRESH}')
+  local host = cjson.decode(run[6])
+  redis.call('DEL', '{keys.QUOTA}' .. host .. ':fresh')
   if seconds == 0 then return end
   local jobs, total = {{}}, 0
   for _, id in ipairs(cjson.decode(run[5])) do
@@ -31,9 +32,9 @@ local function bill(key, now)
       total = total + speech
     end
   end
-  local anchor = tonumber(redis.call('HGET', '{keys.QUOTA}', 'refreshes_at') or '{USUAL_REFRESH}')
+  local anchor = tonumber(redis.call('HGET', '{keys.QUOTA}' .. host, 'refreshes_at') or '{USUAL_REFRESH}')
   local week = anchor + math.floor((ended - anchor) / {WEEK_SECONDS}) * {WEEK_SECONDS}
-  local ledger = '{keys.GPU_LEDGER}' .. string.format('%.0f', week)
+  local ledger = '{keys.GPU_LEDGER}' .. host .. ':' .. string.format('%.0f', week)
   for _, job in ipairs(jobs) do
     local share = seconds * job[3] / total
     redis.call('HSET', '{keys.JOB}' .. job[1], 'gpu_seconds', string.format('%.3f', job[4] + share))

@@ -19,16 +19,21 @@ _READ, _UNREADABLE = "read", "unreadable"
 
 
 class QuotaBook:
-    """Reads the quota with `read`, and believes a reading, or that there is none to be had, for `fresh_seconds`."""
+    """Reads the quota of the account on `host` with `read`.
 
-    def __init__(self, redis: Redis, read: Callable[[], GpuQuota], fresh_seconds: float) -> None:
+    A reading, or that there is none to be had, is believed for `fresh_seconds`.
+    """
+
+    def __init__(self, redis: Redis, host: str, read: Callable[[], GpuQuota], fresh_seconds: float) -> None:
         self._redis = redis
+        self._key = keys.QUOTA + host
+        self._fresh = f"{self._key}:fresh"
         self._read = read
         self._fresh_ms = max(1, int(fresh_seconds * 1000))
 
     def current(self) -> QuotaReading | None:
         """What is left now; None when Kaggle does not say, which must not stop any work."""
-        fresh = cast("str | None", self._redis.get(keys.QUOTA_FRESH))
+        fresh = cast("str | None", self._redis.get(self._fresh))
         if fresh == _UNREADABLE:
             return None
         last = self.last()
@@ -38,7 +43,7 @@ class QuotaBook:
 
     def last(self) -> QuotaReading | None:
         """The last reading, however old it is."""
-        return QuotaReading.from_fields(cast("dict[str, str]", self._redis.hgetall(keys.QUOTA)))
+        return QuotaReading.from_fields(cast("dict[str, str]", self._redis.hgetall(self._key)))
 
     def refreshes_at(self) -> float | None:
         """When the quota comes back, None where that is not known."""
@@ -47,11 +52,11 @@ class QuotaBook:
 
     def forget(self) -> None:
         """Something has happened that the reading does not know."""
-        self._redis.delete(keys.QUOTA_FRESH)
+        self._redis.delete(self._fresh)
 
     def answer_wish(self) -> None:
         """Looks, where somebody wants to know and nothing fresh is there."""
-        if self._redis.getdel(keys.QUOTA_WANTED):
+        if self._redis.getdel(f"{self._key}:wanted"):
             self.current()
 
     def _take(self) -> QuotaReading | None:
@@ -60,7 +65,7 @@ class QuotaBook:
             quota = self._read()
         except KavoxError as error:
             log.warning("quota not readable, work goes on without", detail=error.detail)
-            self._redis.set(keys.QUOTA_FRESH, _UNREADABLE, px=self._fresh_ms)
+            self._redis.set(self._fresh, _UNREADABLE, px=self._fresh_ms)
             return None
         reading = QuotaReading(
             allowed_seconds=quota.allowed_seconds,
@@ -71,7 +76,7 @@ class QuotaBook:
             read_at=now,
         )
         with self._redis.pipeline() as pipeline:
-            pipeline.hset(keys.QUOTA, items=flat(reading.to_fields()))
-            pipeline.set(keys.QUOTA_FRESH, _READ, px=self._fresh_ms)
+            pipeline.hset(self._key, items=flat(reading.to_fields()))
+            pipeline.set(self._fresh, _READ, px=self._fresh_ms)
             pipeline.execute()
         return reading

@@ -146,7 +146,7 @@ def kaggle_host(settings: Settings) -> KaggleHost:
 def _quota_book(redis: Redis, kaggle: KaggleHost, settings: Settings) -> QuotaBook:
     """The quota of Kaggle's account. A look at it keeps nobody waiting for long: work also goes on without."""
     client = kaggle.client.with_timeout(min(_QUOTA_TIMEOUT_SECONDS, settings.push_timeout))
-    return QuotaBook(redis, lambda: read_gpu_quota(client), fresh_seconds=settings.retry_seconds)
+    return QuotaBook(redis, kaggle.name, lambda: read_gpu_quota(client), fresh_seconds=settings.retry_seconds)
 
 
 def local_host(settings: Settings) -> LocalHost:

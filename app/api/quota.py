@@ -54,7 +54,7 @@ class QuotaView(BaseModel):
 @router.get("/quota", responses=responses(401, 503))
 async def read_quota(redis: Connection, settings: Config, caller: Caller) -> QuotaView:
     """The GPU quota, as a worker last read it; asking makes a worker read it again."""
-    state = await Quota(redis).state()
+    state = await Quota(redis, settings.kaggle_host).state()
     shares = state.shares.by_caller
     shown = {caller: shares.get(caller, 0.0)} if settings.callers else shares
     gpu = None if state.reading is None else _gpu(state.reading, settings)

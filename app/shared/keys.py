@@ -25,10 +25,10 @@
     kavox:voice:<id>               hash    one cloned voice (app/shared/voice_store.py says which fields)
     kavox:voices:<caller>          zset    a caller's cloned voices, in the order of their ids
     kavox:removed_voices           hash    by id: file and hosts of a recording that the sweep is still to delete
-    kavox:quota                    hash    what Kaggle last said of the GPU quota (app/shared/quota.py: which fields)
-    kavox:quota:fresh              string  that reading still counts, or cannot be had for the moment
-    kavox:quota:wanted             string  somebody wants to know the quota
-    kavox:gpu_ledger:<week>        hash    GPU seconds billed to each caller in the week that began then
+    kavox:quota:<host>             hash    what Kaggle last said of the GPU quota (app/shared/quota.py: which fields)
+    kavox:quota:<host>:fresh       string  that reading still counts, or cannot be had for the moment
+    kavox:quota:<host>:wanted      string  somebody wants to know the quota
+    kavox:gpu_ledger:<host>:<week> hash    GPU seconds billed to each caller in the week that began then
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
 
@@ -51,9 +51,7 @@ LEFTOVERS = "kavox:leftovers"
 VOICE = "kavox:voice:"
 VOICES = "kavox:voices:"
 REMOVED_VOICES = "kavox:removed_voices"
-QUOTA = "kavox:quota"
-QUOTA_FRESH = "kavox:quota:fresh"
-QUOTA_WANTED = "kavox:quota:wanted"
+QUOTA = "kavox:quota:"
 GPU_LEDGER = "kavox:gpu_ledger:"
 WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"

@@ -103,21 +103,24 @@ class QuotaState:
 
 
 class Quota:
-    """The API's view. Raises redis' own errors."""
+    """The API's view of the account on `host`, Kaggle or its emulator. Raises redis' own errors."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, host: str) -> None:
         self._redis = redis
+        self._host = host
 
     async def state(self) -> QuotaState:
         """What is known; where that is not fresh, a worker is asked to look."""
+        key = keys.QUOTA + self._host
         async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.hgetall(keys.QUOTA)
-            pipeline.exists(keys.QUOTA_FRESH)
+            pipeline.hgetall(key)
+            pipeline.exists(f"{key}:fresh")
             fields, fresh = await pipeline.execute()
         if not fresh:
-            await self._redis.set(keys.QUOTA_WANTED, "1", ex=_WANTED_SECONDS)
+            await self._redis.set(f"{key}:wanted", "1", ex=_WANTED_SECONDS)
         reading, now = QuotaReading.from_fields(fields), time.time()
         began = week_start(now, reading)
-        ledger = cast("dict[str, str]", await self._redis.hgetall(f"{keys.GPU_LEDGER}{began:.0f}"))
+        billed = f"{keys.GPU_LEDGER}{self._host}:{began:.0f}"
+        ledger = cast("dict[str, str]", await self._redis.hgetall(billed))
         shares = reconciled({caller: float(seconds) for caller, seconds in ledger.items()}, reading, now)
         return QuotaState(reading, began, shares)

@@ -31,7 +31,7 @@ def keep_reading(redis: Redis, used: float, *, age: float = 1.0) -> QuotaReading
     """What a worker has read so long ago: 30 hours, and so many of them used."""
     now = time.time()
     reading = QuotaReading(30 * HOUR, used, HOUR, refreshes_at=round(now + 2 * DAY), read_at=now - age)
-    redis.hset(keys.QUOTA, items=flat(reading.to_fields()))
+    redis.hset(f"{keys.QUOTA}emulator", items=flat(reading.to_fields()))
     return reading
 
 
@@ -39,7 +39,7 @@ def keep_ledger(redis: Redis, reading: QuotaReading, **seconds: float) -> None:
     """What has been billed this week."""
     week = week_start(time.time(), reading)
     billed = flat({caller: str(value) for caller, value in {**seconds, "": week}.items()})
-    redis.hset(f"{keys.GPU_LEDGER}{week:.0f}", items=billed)
+    redis.hset(f"{keys.GPU_LEDGER}emulator:{week:.0f}", items=billed)
 
 
 def test_a_caller_sees_the_account_and_its_own_share(shared: httpx.Client, redis: Redis) -> None:
@@ -69,7 +69,7 @@ def test_an_old_reading_says_so_and_is_wanted_anew(shared: httpx.Client, redis: 
     answer = shared.get("/quota").json()
     assert answer["gpu"]["stale"] is True
     assert "old" in answer["detail"]
-    assert redis.exists(keys.QUOTA_WANTED)
+    assert redis.exists(f"{keys.QUOTA}emulator:wanted")
 
 
 def test_the_quota_wants_a_key(shared: httpx.Client) -> None:

@@ -15,7 +15,7 @@ from workers.quota_gate import QuotaGate
 def quota_gate(redis: Redis, queue: JobQueue, settings: Settings, client: KaggleClient, host: str) -> QuotaGate:
     return QuotaGate(
         redis=redis,
-        book=QuotaBook(redis, lambda: read_gpu_quota(client), fresh_seconds=1),
+        book=QuotaBook(redis, host, lambda: read_gpu_quota(client), fresh_seconds=1),
         lanes=Lanes(redis),
         fallbacks=Fallbacks(redis, queue),
         queue=queue,

@@ -46,7 +46,7 @@ class Gatehouse:
         queue, settings = JobQueue(connect_for_queue(url)), Settings(_env_file=None, retry_interval_seconds=0.001)
         self.gate = QuotaGate(
             redis=redis,
-            book=QuotaBook(redis, self.read, fresh_seconds=30),
+            book=QuotaBook(redis, HOST, self.read, fresh_seconds=30),
             lanes=Lanes(redis),
             fallbacks=Fallbacks(redis, queue),
             queue=queue,
@@ -63,7 +63,7 @@ class Gatehouse:
     def now_left(self, seconds: float | None) -> None:
         """The account has so much left, and nobody believes what was read before."""
         self.left = seconds
-        self.redis.delete(keys.QUOTA_FRESH)
+        self.redis.delete(f"{keys.QUOTA}{HOST}:fresh")
 
 
 @pytest.fixture
@@ -130,11 +130,11 @@ def time_to_look(house: Gatehouse) -> None:
 
 def test_who_asks_for_the_quota_is_answered_by_the_sweep(house: Gatehouse, redis: Redis) -> None:
     """A worker looks once for each wish."""
-    redis.set(keys.QUOTA_WANTED, "1")
+    redis.set(f"{keys.QUOTA}{HOST}:wanted", "1")
     house.gate.tend()
     house.gate.tend()
     assert house.readings == 1
-    assert redis.hget(keys.QUOTA, "refreshes_at") == repr(REFRESH.timestamp())
+    assert redis.hget(keys.QUOTA + HOST, "refreshes_at") == repr(REFRESH.timestamp())
 
 
 def test_a_job_moves_with_everything_that_is_its(house: Gatehouse, redis: Redis, redis_url: str) -> None:
