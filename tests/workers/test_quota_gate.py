@@ -186,6 +186,8 @@ def test_a_job_that_does_not_wait_for_quota_any_more_stays(
     job = with_stand_in()
     submit(redis_url, job)
     meanwhile(house, job)
+    # As a worker sees it that had looked into the lane before.
+    house.redis.sadd(f"{keys.LANE}{job.speech.lane}:fallbacks", job.id)
     house.gate.new_jobs(job.speech.lane)
     house.gate.tend()
     assert read(redis_url, job).speech.provider == job.speech.provider
