@@ -18,8 +18,6 @@ from workers.stopping import Stopping
 
 log = structlog.get_logger()
 
-DEFAULT_PREFIX = "kavox"
-
 
 class Claims:
     """Claims jobs for this worker: those of `hosts`, and of the local host those of `local_providers`.
@@ -49,7 +47,6 @@ class Claims:
         self._local_providers = local_providers
         self._machine = machine
         self._stopping = stopping
-        self._prefix = (settings.kernel_id or "").rpartition("/")[2] or DEFAULT_PREFIX
         self._limits = BatchLimits(settings.batch_max_items, settings.batch_max_speech_seconds)
 
     def next_run(self, lane: str) -> Run | None:
@@ -89,7 +86,7 @@ class Claims:
             host=host,
             gpu=kind == "gpu",
             own_gpu=kind == "own_gpu",
-            prefix=self._prefix,
+            prefix=self._settings.kernel_prefix,
             machine=self._machine if host == "local" else "",
             jobs=(),
             created_at=time.time(),

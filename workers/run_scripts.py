@@ -157,3 +157,23 @@ redis.call('DEL', KEYS[2])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 """
+
+# Takes open runs of each kind; now, fields of a job that is part of no run as JSON, most jobs.
+# Puts jobs back into their lanes whose run is not open, and cancels those that were to be. Answers their ids.
+RESCUE = f"""{TRANSITION_LUA}
+local rescued = {{}}
+for _, id in ipairs(redis.call('ZRANGE', '{keys.RUNNING}', 0, tonumber(ARGV[3]) - 1)) do
+  local shown = redis.call('HGET', '{keys.JOB}' .. id, 'run')
+  local run = shown and shown ~= 'null' and cjson.decode(shown).id
+  local open = false
+  for _, kind in ipairs(KEYS) do open = open or (run and redis.call('ZSCORE', kind, run)) end
+  if not open then
+    rescued[#rescued + 1] = id
+    transition(id, '{JobStatus.QUEUED}', ARGV[1], {{'{JobStatus.RUNNING}'}}, cjson.decode(ARGV[2]))
+    local fields = {{'finished_at', ARGV[1], 'waiting', 'null'}}
+    transition(id, '{JobStatus.CANCELED}', ARGV[1], {{'{JobStatus.CANCELING}'}}, fields)
+    redis.call('ZREM', '{keys.RUNNING}', id)
+  end
+end
+return rescued
+"""

@@ -17,6 +17,7 @@ from app.shared.redis_client import connect, connect_for_queue, connect_for_rq_w
 from app.shared.settings import Settings, load_settings
 from workers.cancels import Cancels
 from workers.claim import Claims
+from workers.janitor import Janitor
 from workers.kaggle import KaggleHost
 from workers.kaggle_datasets import KaggleDatasets
 from workers.kernel import KernelHost
@@ -25,6 +26,7 @@ from workers.lanes import Lanes
 from workers.local import LocalHost
 from workers.publishing import Publisher
 from workers.references import Recordings
+from workers.retention import Retention
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.setbacks import Setbacks
@@ -67,17 +69,22 @@ class Runtime:
             machine=machine,
             stopping=self.stopping,
         )
+        janitor = Janitor(
+            redis=self.redis,
+            runs=runs,
+            audio=audio,
+            voices=voices,
+            hosts=hosts,
+            datasets=datasets,
+            settings=settings,
+        )
         self.sweep = Sweep(
             redis=self.redis,
             runs=runs,
             lanes=lanes,
             queue=self.queue,
-            audio=audio,
-            logs=logs,
-            voices=voices,
-            hosts=hosts,
-            datasets=datasets,
-            settings=settings,
+            retention=Retention(self.redis, audio, logs, settings),
+            janitor=janitor,
         )
         self.synthesis = Synthesis(
             settings=settings,

@@ -26,6 +26,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from app.shared.errors import (
+    AskedToWait,
     CancelFailed,
     CredentialsRejected,
     Defect,
@@ -117,6 +118,8 @@ class Setbacks:
             return
         trouble = _typed(error)
         log.warning("setback", step=run.step, code=trouble.code, detail=trouble.detail)
+        if isinstance(trouble, Defect):
+            run = self._runs.record(run, defects=run.defects + 1)
         if isinstance(trouble, KernelTimedOut | KernelNotFound):
             self._run_again(run, trouble)
         elif isinstance(trouble, NotebookFailed):
@@ -237,7 +240,8 @@ class Setbacks:
             base *= _QUOTA_PAUSE_FACTOR
         elif not isinstance(error, SessionsTaken):
             base = min(_LONGEST_BACKOFF_SECONDS, base * 2 ** min(run.failures, 10))
-        return base * random.uniform(0.5, 1)  # noqa: S311  # no secret
+        asked = (error.retry_after or 0.0) if isinstance(error, AskedToWait) else 0.0
+        return max(min(asked, _LONGEST_BACKOFF_SECONDS), base * random.uniform(0.5, 1))  # noqa: S311  # no secret
 
 
 def _is_final(trouble: KavoxError, run: Run) -> bool:
@@ -245,7 +249,9 @@ def _is_final(trouble: KavoxError, run: Run) -> bool:
     if isinstance(trouble, Permanent):
         # A person can mend these while the jobs wait.
         return not isinstance(trouble, CredentialsRejected)
-    return isinstance(trouble, Defect) and run.failures >= _MOST_DEFECTS
+    # Before the push each attempt is a run of its own, and only its lane counts them.
+    attempts = run.failures if run.step is Step.CLAIMED else run.defects
+    return isinstance(trouble, Defect) and attempts >= _MOST_DEFECTS
 
 
 def _waiting(error: KavoxError, delay: float) -> dict[str, Any]:

@@ -155,6 +155,11 @@ class Settings(BaseSettings):
         return "emulator" if self.kaggle_mode == "emulated" else "kaggle"
 
     @property
+    def kernel_prefix(self) -> str:
+        """What the slugs of this installation's kernels begin with."""
+        return (self.kernel_id or "").rpartition("/")[2] or "kavox"
+
+    @property
     def polling(self) -> tuple[float, float]:
         """Shortest and longest gap between two status polls, in seconds."""
         shortest, longest = (0.2, 0.5) if self.kaggle_mode == "emulated" else (5.0, 60.0)

@@ -15,10 +15,9 @@ from app.shared import keys
 from app.shared.audio_store import AudioStore
 from app.shared.errors import HostUnreachable
 from app.shared.job import Job
-from app.shared.job_queue import JobQueue
 from app.shared.kaggle_credentials import KaggleCredentials
 from app.shared.provider import load_providers
-from app.shared.redis_client import connect_async, connect_for_queue
+from app.shared.redis_client import connect_async
 from app.shared.settings import Settings
 from app.shared.voice import ClonedVoice, dataset_slug, new_voice_id, recording_name
 from app.shared.voice_store import VoiceStore
@@ -27,13 +26,11 @@ from tests.workers.emulator.driver import KEY, OWNER, Emulator
 from tests.workers.jobs import make_job, make_run
 from workers.datasets import DatasetState
 from workers.items import run_parameters
+from workers.janitor import Janitor
 from workers.kaggle_client import KaggleClient
 from workers.kaggle_datasets import KaggleDatasets
-from workers.lanes import Lanes
 from workers.references import Recordings, References
-from workers.run_logs import RunLogs
 from workers.run_store import RunStore
-from workers.sweep import Sweep
 from workers.voice_records import VoiceRecords
 
 CONTENT = b"RIFF of a voice"
@@ -79,19 +76,16 @@ class Desk:
         return found
 
     def sweep(self) -> None:
-        """One pass of a worker's sweep."""
-        Sweep(
+        """One pass of a worker's janitor."""
+        Janitor(
             redis=self.redis,
             runs=RunStore(self.redis, "worker"),
-            lanes=Lanes(self.redis),
-            queue=JobQueue(connect_for_queue(self.url)),
             audio=self.audio,
-            logs=RunLogs(self.redis, self.audio),
             voices=self.records,
             hosts={},
             datasets={HOST: self.datasets},
             settings=Settings(_env_file=None),
-        ).sweep()
+        ).clean()
 
     def state(self, voice: ClonedVoice) -> DatasetState:
         return self.datasets.state(dataset_slug(voice.id))
