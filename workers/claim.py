@@ -95,9 +95,10 @@ class Claims:
         free = self._most(kind) - self._runs.open_runs(kind)
         if free <= 0:
             return Refused.BUSY
-        queues = self._gather(lane)
         # The other lanes want sessions too.
         sessions = max(1, free - rivals + 1)
+        # Enough to fill them all: only so is one session's share known.
+        queues = self._gather(lane, self._limits.items * sessions)
         chosen = choose(queues.by_caller, queues.served, self._limits, now=time.time(), sessions=sessions)
         if not chosen:
             return Refused.EMPTY
@@ -109,9 +110,8 @@ class Claims:
             floor=floor_of(queues.by_caller, queues.served),
         )
 
-    def _gather(self, lane: str) -> Queues:
-        """What waits in the lane, once the oldest of it has waited for company."""
-        most = self._limits.items
+    def _gather(self, lane: str, most: int) -> Queues:
+        """The first jobs of each caller in the lane, once the oldest of it has waited for company."""
         queues = self._lanes.queues(lane, most)
         window = self._settings.batch_window_seconds
         wait = min((job.created_at for job in queues.jobs), default=0.0) + window - time.time()
