@@ -55,7 +55,10 @@ class Runtime:
         local_providers = _local_providers(providers)
         self.presence = Presence(self.name, time.time(), sorted(hosts), local_providers)
         runs, lanes, logs = RunStore(self.redis, self.name), Lanes(self.redis), RunLogs(self.redis, audio)
-        voices, datasets = VoiceRecords(self.redis), {kaggle.name: KaggleDatasets(kaggle.client)}
+        voices, datasets = (
+            VoiceRecords(self.redis),
+            {kaggle.name: KaggleDatasets(kaggle.client, settings.kernel_prefix)},
+        )
         machine = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
         setbacks = Setbacks(runs, hosts, settings, logs)
         claims = Claims(

@@ -44,7 +44,6 @@ from app.shared.errors import (
 from app.shared.job import Job, JobStatus
 from app.shared.redis_client import is_outage, unavailable
 from app.shared.settings import Settings
-from app.shared.voice import dataset_slug
 from workers.cancels import unstopped
 from workers.diagnosis import Diagnosis, diagnose, failure
 from workers.kernel import KernelHost
@@ -149,7 +148,7 @@ class Setbacks:
         """The host does not attach these inputs, and will not: the run's other jobs go on without them."""
         slugs = {name.rpartition("/")[2] for name in error.inputs}
         cloned = [(job, job.speech.reference["voice"]) for job in self._runs.jobs(run) if job.speech.reference]
-        meant = [job for job, voice in cloned if dataset_slug(voice) in slugs]
+        meant = [job for job, voice in cloned if any(slug.endswith(voice) for slug in slugs)]
         # Under names that are none of theirs, any of them may be meant.
         for job in meant or [job for job, _ in cloned]:
             self.fail_job(run, job, error)
