@@ -11,18 +11,22 @@ from app.shared.quota import USUAL_REFRESH, WEEK_SECONDS
 # After so many weeks nobody asks any more.
 _KEPT_SECONDS = 10 * WEEK_SECONDS
 
-# bill(key, now): puts down the run at `key`, once. A session whose end is not recorded has ended now.
+# bill(key, now): puts down what the run at `key` has taken and was not billed for; calling it again adds nothing.
+# A session whose end is not recorded has ended now. A recorded end may turn out to be none: then the rest comes later.
 BILL_LUA = f"""
 local function bill(key, now)
-  local run = redis.call('HMGET', key, 'gpu', 'running_at', 'ended_at', 'billed', 'jobs', 'host')
-  if run[1] ~= 'true' or (run[4] and run[4] ~= 'null') then return end
+  local run = redis.call('HMGET', key, 'gpu', 'running_at', 'ended_at', 'billed', 'jobs', 'host', 'step')
+  if run[1] ~= 'true' then return end
   local began, ended = tonumber(run[2]), tonumber(run[3])
-  if ended == 0 then ended = tonumber(now) end
-  local seconds = began > 0 and math.max(0, ended - began) or 0
-  redis.call('HSET', key, 'billed', string.format('%.3f', seconds))
+  if run[7] ~= '"ended"' then ended = tonumber(now) end
+  local taken = began > 0 and math.max(0, ended - began) or 0
+  local billed = tonumber(run[4] or '0') or 0
+  local seconds = taken - billed
   local host = cjson.decode(run[6])
   redis.call('DEL', '{keys.QUOTA}' .. host .. ':fresh')
-  if seconds == 0 then return end
+  -- Bills are kept to the millisecond.
+  if seconds < 0.001 then return end
+  redis.call('HSET', key, 'billed', string.format('%.3f', taken))
   local jobs, total = {{}}, 0
   for _, id in ipairs(cjson.decode(run[5])) do
     local job = redis.call('HMGET', '{keys.JOB}' .. id, 'caller', 'seconds', 'gpu_seconds')

@@ -19,8 +19,6 @@ from workers.stopping import Stopping
 
 log = structlog.get_logger()
 
-DEFAULT_PREFIX = "kavox"
-
 
 class Claims:
     """Claims jobs for this worker: those of `hosts`, and of the local host those of `local_providers`.
@@ -52,7 +50,6 @@ class Claims:
         self._machine = machine
         self._stopping = stopping
         self._quota = quota
-        self._prefix = (settings.kernel_id or "").rpartition("/")[2] or DEFAULT_PREFIX
         self._limits = BatchLimits(settings.batch_max_items, settings.batch_max_speech_seconds)
 
     def next_run(self, lane: str) -> Run | None:
@@ -96,7 +93,7 @@ class Claims:
             host=host,
             gpu=kind == "gpu",
             own_gpu=kind == "own_gpu",
-            prefix=self._prefix,
+            prefix=self._settings.kernel_prefix,
             machine=self._machine if host == "local" else "",
             jobs=(),
             created_at=time.time(),
@@ -105,9 +102,10 @@ class Claims:
         free = self._most(kind) - self._runs.open_runs(kind)
         if free <= 0:
             return Refused.BUSY
-        queues = self._gather(lane)
         # The other lanes want sessions too.
         sessions = max(1, free - rivals + 1)
+        # Enough to fill them all: only so is one session's share known.
+        queues = self._gather(lane, self._limits.items * sessions)
         chosen = choose(queues.by_caller, queues.served, self._limits, now=time.time(), sessions=sessions)
         if not chosen:
             return Refused.EMPTY
@@ -119,9 +117,8 @@ class Claims:
             floor=floor_of(queues.by_caller, queues.served),
         )
 
-    def _gather(self, lane: str) -> Queues:
-        """What waits in the lane, once the oldest of it has waited for company."""
-        most = self._limits.items
+    def _gather(self, lane: str, most: int) -> Queues:
+        """The first jobs of each caller in the lane, once the oldest of it has waited for company."""
         queues = self._lanes.queues(lane, most)
         window = self._settings.batch_window_seconds
         wait = min((job.created_at for job in queues.jobs), default=0.0) + window - time.time()

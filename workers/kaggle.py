@@ -3,6 +3,8 @@
 What its errors mean stands in `kaggle_errors.py`; datasets are in `kaggle_datasets.py`.
 """
 
+import random
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from app.shared.kaggle_credentials import KaggleCredentials
 from workers import downloads
 from workers.bodies import pieces
 from workers.kaggle_client import KaggleClient
-from workers.kaggle_errors import UNREADABLE, message, push_error, read_error, refusal, status_code
+from workers.kaggle_errors import UNREADABLE, message, push_error, read_error, refusal, retry_after, status_code
 from workers.kernel import Kernel, KernelState, KernelStatus, LogRecord, Push
 from workers.kernel_log import parse_array, parse_events
 from workers.kernel_metadata import KernelMetadata
@@ -41,6 +43,11 @@ _STATES = {
     KernelWorkerStatus.CANCEL_ACKNOWLEDGED: KernelState.CANCELED,
 }
 _PAGE_SIZE = 500
+_LISTED_KERNELS = 100
+_FETCH_ATTEMPTS = 3
+_FETCH_PAUSE_SECONDS = 0.5
+# Where so many files cannot be had, the storage is down, and waiting is for whoever asked.
+_MOST_FAILED_FILES = 3
 # The log stream of one session; Kaggle ends sessions after 12 hours.
 _LONGEST_SESSION_SECONDS = 13 * 3600.0
 # Of output listings; a notebook that leaves more files than fit is none of ours.
@@ -103,6 +110,17 @@ class KaggleHost:
         listed = self._listed(slug)
         return self._kernel(slug, listed.current_version_number) if listed is not None else None
 
+    def slugs(self, prefix: str) -> set[str]:
+        found: set[str] = set()
+        page_token, seen = "", set[str]()
+        while page_token not in seen:
+            seen.add(page_token)
+            # Kaggle searches titles, in which the dashes are blanks.
+            page = self._list(prefix.replace("-", " ").strip(), page_token)
+            found |= {slug for kernel in page.kernels or [] if (slug := _slug(kernel)).startswith(prefix)}
+            page_token = page.next_page_token or ""
+        return found
+
     def status(self, kernel: Kernel) -> KernelStatus:
         request = ApiGetKernelSessionStatusRequest()
         request.kernel_slug, request.version_label = kernel.slug, _label(kernel)
@@ -112,7 +130,7 @@ class KaggleHost:
         except KavoxError as error:
             return KernelStatus(KernelState.UNREADABLE, error.detail)
         except UNREADABLE as error:
-            return KernelStatus(KernelState.UNREADABLE, message(error))
+            return KernelStatus(KernelState.UNREADABLE, message(error), retry_after(error))
         return KernelStatus(_STATES.get(response.status, KernelState.UNREADABLE), response.failure_message or "")
 
     def stream_log(self, kernel: Kernel) -> Iterator[LogRecord]:
@@ -133,18 +151,20 @@ class KaggleHost:
 
     def download(self, kernel: Kernel, names: Collection[str], directory: Path) -> set[str]:
         there: set[str] = set()
+        failed: list[HostUnreachable] = []
         # Kaggle lists "../" as it finds it; nothing is written outside the directory.
         plain = {name for name in names if Path(name).name == name}
         for name, url in self._links(kernel, plain):
             try:
-                downloads.fetch(url, directory / name)
-            except downloads.LinkExpired:
-                fresh = dict(self._links(kernel, {name}))
-                try:
-                    downloads.fetch(fresh[name], directory / name)
-                except (downloads.LinkExpired, KeyError):
-                    raise HostUnreachable(f"Kaggle gives no working address for {name}") from None
-            there.add(name)
+                self._fetch(kernel, name, url, directory)
+            except HostUnreachable as error:
+                failed.append(error)
+                if len(failed) == _MOST_FAILED_FILES:
+                    break
+            else:
+                there.add(name)
+        if failed:
+            raise failed[-1]
         return there
 
     def delete(self, slug: str) -> None:
@@ -159,6 +179,23 @@ class KaggleHost:
             raise read_error(error) from None
         if response.error_message:
             raise HostUnreachable(f"Kaggle did not delete {slug}: {response.error_message}")
+
+    def _fetch(self, kernel: Kernel, name: str, url: str, directory: Path) -> None:
+        """One file, tried a few times: one cut connection among a hundred files is no reason to begin all over."""
+        for attempt in range(1, _FETCH_ATTEMPTS + 1):
+            try:
+                downloads.fetch(url, directory / name)
+                return
+            except downloads.LinkExpired:
+                url = dict(self._links(kernel, {name})).get(name, "")
+                trouble = HostUnreachable(f"Kaggle gives no working address for {name}")
+                if not url:
+                    raise trouble from None
+            except HostUnreachable as error:
+                trouble = error
+            if attempt < _FETCH_ATTEMPTS:
+                time.sleep(random.uniform(0.5, 1) * _FETCH_PAUSE_SECONDS * attempt)  # noqa: S311  # no secret
+        raise trouble
 
     def _accepted(self, response: ApiSaveKernelResponse, push: Push) -> Kernel:
         if response.error:
@@ -191,14 +228,19 @@ class KaggleHost:
         return Kernel(slug=slug, version=version or 1, ref=f"{self.account()}/{slug}", url=page, private=private)
 
     def _listed(self, slug: str) -> Any:
+        kernels = self._list(slug, page_token="").kernels or []
+        return next((kernel for kernel in kernels if _slug(kernel) == slug), None)
+
+    def _list(self, search: str, page_token: str) -> Any:
         request = ApiListKernelsRequest()
         request.group = KernelsListViewType.PROFILE
-        request.search, request.page_size = slug, 100
+        request.search, request.page_size = search, _LISTED_KERNELS
+        if page_token:
+            request.page_token = page_token
         try:
-            kernels = self._kernels.list_kernels(request).kernels or []
+            return self._kernels.list_kernels(request)
         except UNREADABLE as error:
             raise read_error(error) from None
-        return next((kernel for kernel in kernels if (kernel.ref or "").rpartition("/")[2] == slug), None)
 
     def _links(self, kernel: Kernel, names: set[str]) -> Iterator[tuple[str, str]]:
         """Addresses of the named outputs, from as many listing pages as it takes to find them."""
@@ -239,6 +281,10 @@ class KaggleHost:
     @property
     def _kernels(self) -> KernelsApiClient:
         return KernelsApiClient(self.client.http)
+
+
+def _slug(listed: Any) -> str:
+    return str(listed.ref or "").rpartition("/")[2]
 
 
 def _label(kernel: Kernel) -> str:

@@ -8,6 +8,7 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from app.shared.errors import (
+    AskedToWait,
     CredentialsRejected,
     HostUnreachable,
     PushRefused,
@@ -21,14 +22,6 @@ from app.shared.errors import (
 # KeyError, HTML with status 200 a ValueError, a null where a list belongs a TypeError, one where an enum or a duration
 # belongs an AttributeError.
 UNREADABLE = (requests.RequestException, KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError)
-
-
-class AskedToWait(HostUnreachable):
-    """Kaggle limits the rate of calls, or is down for a moment; `retry_after` is how many seconds it asks for."""
-
-    def __init__(self, detail: str, retry_after: float | None) -> None:
-        super().__init__(detail)
-        self.retry_after = retry_after
 
 
 def refusal(text: str) -> SessionsTaken | QuotaExhausted | PushUncertain | PushRefused:

@@ -64,10 +64,14 @@ class Kernel:
 
 @dataclass(frozen=True)
 class KernelStatus:
-    """One reading of a kernel's session; `message` is the host's own failure text, often empty."""
+    """One reading of a kernel's session.
+
+    `message` is the host's own failure text, often empty; `retry_after` how many seconds it wants to be left alone for.
+    """
 
     state: KernelState
     message: str = ""
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,9 @@ class KernelHost(Protocol):
     def find(self, slug: str) -> Kernel | None:
         """The kernel with this slug, or None when every way of looking denies it. Raises HostUnreachable."""
 
+    def slugs(self, prefix: str) -> set[str]:
+        """The slugs of all kernels here that begin so. Raises HostUnreachable."""
+
     def status(self, kernel: Kernel) -> KernelStatus:
         """The state of this version's session; UNREADABLE instead of an exception for what makes no sense."""
 
@@ -104,7 +111,10 @@ class KernelHost(Protocol):
         """The log of an ended session; empty when there is none."""
 
     def download(self, kernel: Kernel, names: Collection[str], directory: Path) -> set[str]:
-        """Fetches the named output files into `directory`, whole or not at all; returns the names that were there."""
+        """Fetches the named output files into `directory`, whole or not at all; returns the names that were there.
+
+        Raises HostUnreachable when any of them could not be fetched; the others may be in the directory all the same.
+        """
 
     def delete(self, slug: str) -> None:
         """Removes the kernel, which also ends its session; done when it is not there. Raises HostUnreachable."""

@@ -62,6 +62,10 @@ class LocalHost:
         with _unreachable(f"cannot look for {folder.path}"):
             return self._kernel(slug) if folder.was_started() else None
 
+    def slugs(self, prefix: str) -> set[str]:
+        """Those on this machine."""
+        return {path.name for path in self._directory.glob("*") if path.name.startswith(prefix)}
+
     def status(self, kernel: Kernel) -> KernelStatus:
         """ERROR also for a kernel whose process died, and for one whose folder is gone."""
         folder = self._folder(kernel.slug)

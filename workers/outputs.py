@@ -87,7 +87,15 @@ def fetch_result(host: KernelHost, run: Run, directory: Path) -> Result:
     """Downloads and reads result.json. Raises NotebookFailed when there is none, or it is not this run's."""
     if not host.download(run.kernel, {RESULT}, directory):
         raise NotebookFailed("the notebook left no result.json")
-    path = directory / RESULT
+    try:
+        return _read_result(directory / RESULT, run)
+    except NotebookFailed:
+        # It may have been cut on the way.
+        host.download(run.kernel, {RESULT}, directory)
+        return _read_result(directory / RESULT, run)
+
+
+def _read_result(path: Path, run: Run) -> Result:
     if path.stat().st_size > _MAX_RESULT_BYTES:
         raise NotebookFailed(f"result.json has {path.stat().st_size} bytes, at most {_MAX_RESULT_BYTES} are read")
     try:
@@ -101,9 +109,15 @@ def fetch_result(host: KernelHost, run: Run, directory: Path) -> Result:
 
 
 def fetch_audio(host: KernelHost, run: Run, items: Collection[ResultItem], directory: Path) -> None:
-    """Downloads the wavs that these items name, and nothing else."""
-    names = {item.file for item in items if item.status == "succeeded" and _is_own_name(item)}
-    host.download(run.kernel, {name for name in names if name}, directory)
+    """Downloads the wavs that these items name, and nothing else; twice where what came is not what they say.
+
+    Raises HostUnreachable when any could not be fetched; the others may be there.
+    """
+    sums = {item.file: item.sha256 for item in items if item.status == "succeeded" and item.file and _is_own_name(item)}
+    host.download(run.kernel, set(sums), directory)
+    cut = {name for name in sums if (directory / name).is_file() and _sha256(directory / name) != sums[name]}
+    if cut:
+        host.download(run.kernel, cut, directory)
 
 
 def checked(item: ResultItem, directory: Path, speech: Speech, provider: Provider) -> Audio:
@@ -113,8 +127,7 @@ def checked(item: ResultItem, directory: Path, speech: Speech, provider: Provide
     path = directory / item.file
     if not path.is_file():
         raise AudioRejected("the notebook names a wav that is not among its outputs")
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = _sha256(path)
     if sha256 != item.sha256:
         raise AudioRejected("the wav's sha256 is not the one in result.json")
     try:
@@ -135,3 +148,8 @@ def checked(item: ResultItem, directory: Path, speech: Speech, provider: Provide
 def _is_own_name(item: ResultItem) -> bool:
     """The name comes from a notebook: it must be the job's own, and plain enough to be a path."""
     return item.file == f"{item.id}.wav" and _PLAIN_NAME.fullmatch(item.file) is not None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

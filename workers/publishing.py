@@ -1,26 +1,30 @@
 """The last step of a run: its outputs become each job's own audio, or its own error."""
 
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
 from app.shared.audio_store import AudioStore, audio_name
-from app.shared.errors import AudioRejected, HostUnreachable
+from app.shared.errors import AudioRejected, HostUnreachable, NotebookFailed
 from app.shared.job import Job, JobStatus, Phase
 from app.shared.provider import Provider
 from app.shared.settings import Settings
 from workers import outputs
-from workers.kernel import KernelHost
+from workers.kernel import KernelHost, KernelState
 from workers.lease import Lease
-from workers.run import Run
+from workers.run import Run, Step
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.setbacks import Setbacks
 from workers.watch import Watch
 
 log = structlog.get_logger()
+
+# How many wavs are fetched before the first of them is published.
+_AT_ONCE = 10
 
 
 class Publisher:
@@ -44,31 +48,64 @@ class Publisher:
 
     def publish(self, run: Run, host: KernelHost, lease: Lease) -> None:
         """Ends every job of the run, removes its kernel and closes it."""
-        jobs = self._runs.jobs(run)
-        with tempfile.TemporaryDirectory(prefix=f"kavox-{run.id}-") as folder:
-            directory = Path(folder)
-            # None are left where a worker died between ending the last one and closing the run.
-            items = self._fetched(run, host, jobs, directory) if jobs else {}
-            if jobs:
-                self._logs.keep(run, host)
-            for job in jobs:
-                lease.check()
-                self._publish_item(run, job, items.get(job.id), directory)
+        # None are left where a worker died between ending the last one and closing the run.
+        if jobs := self._runs.jobs(run):
+            with tempfile.TemporaryDirectory(prefix=f"kavox-{run.id}-") as folder:
+                self._publish_jobs(run, jobs, host, lease, Path(folder))
         self._setbacks.remove_kernel(run)
         self._runs.close(run)
         log.info("run published", jobs=len(jobs))
 
-    def _fetched(self, run: Run, host: KernelHost, jobs: list[Job], directory: Path) -> dict[str, outputs.ResultItem]:
-        """What the result says of each job, with the wavs that it names in `directory`."""
-        ids = {job.id for job in jobs}
+    def _publish_jobs(self, run: Run, jobs: list[Job], host: KernelHost, lease: Lease, directory: Path) -> None:
+        """A few at a time, so that what has come is safe whatever happens to the rest."""
         try:
-            result = outputs.fetch_result(host, run, directory)
-            items = {item.id: item for item in result.items if item.id in ids}
-            outputs.fetch_audio(host, run, items.values(), directory)
+            result = self._result(run, host, directory)
+            self._logs.keep(run, host)
+            self._runs.record(run, show={"phase": Phase.CHECKING})
+            items = {item.id: item for item in result.items}
+            for start in range(0, len(jobs), _AT_ONCE):
+                lease.check()
+                self._publish_some(run, jobs[start : start + _AT_ONCE], items, host, directory)
         except HostUnreachable as error:
             raise Watch(host, self._runs, self._settings).outputs_error(run, error) from None
-        self._runs.record(run, show={"phase": Phase.CHECKING})
-        return items
+
+    def _result(self, run: Run, host: KernelHost, directory: Path) -> outputs.Result:
+        """The run's result. One that is missing may be on its way: Kaggle's first word of an end is not always true."""
+        try:
+            return outputs.fetch_result(host, run, directory)
+        except NotebookFailed:
+            status = host.status(run.kernel)
+            if not status.state.ended:
+                self._runs.record(run, step=Step.PUSHED)
+                raise HostUnreachable("the kernel was said to have ended, and is not said so any more") from None
+            late = time.time() - run.ended_at < self._settings.push_visibility
+            if late and status.state is not KernelState.ERROR:
+                raise HostUnreachable("the kernel has ended, and its result.json is not there yet") from None
+            raise
+
+    def _publish_some(
+        self,
+        run: Run,
+        jobs: Sequence[Job],
+        items: Mapping[str, outputs.ResultItem],
+        host: KernelHost,
+        directory: Path,
+    ) -> None:
+        unfetched: HostUnreachable | None = None
+        try:
+            outputs.fetch_audio(host, run, [items[job.id] for job in jobs if job.id in items], directory)
+        except HostUnreachable as error:
+            unfetched = error
+        for job in jobs:
+            path = directory / f"{job.id}.wav"
+            if unfetched is None or path.is_file():
+                self._publish_item(run, job, items.get(job.id), directory)
+                path.unlink(missing_ok=True)
+                # Something comes of it: the next attempt need not wait as if nothing did.
+                if run.failures:
+                    self._runs.record(run, failures=0)
+        if unfetched is not None:
+            raise unfetched
 
     def _publish_item(self, run: Run, job: Job, item: outputs.ResultItem | None, directory: Path) -> None:
         try:

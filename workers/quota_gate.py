@@ -27,7 +27,7 @@ from workers.batch import SMALLEST_SHARE_SECONDS
 from workers.fallbacks import Fallbacks
 from workers.lanes import Lanes
 from workers.quota_book import QuotaBook
-from workers.run import Run
+from workers.run import Run, Step
 
 log = structlog.get_logger()
 
@@ -159,7 +159,7 @@ class QuotaGate:
         return total
 
     def _outstanding_of(self, run: Run, reading: QuotaReading) -> float:
-        if 0 < run.ended_at <= reading.read_at:
+        if run.step is Step.ENDED and run.ended_at <= reading.read_at:
             return 0.0
         with self._redis.pipeline(transaction=False) as pipeline:
             for job_id in run.jobs:

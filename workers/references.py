@@ -22,7 +22,7 @@ import structlog
 from app.shared.audio_store import AudioStore
 from app.shared.errors import Gone, HostUnreachable, KavoxError, ReferenceRefused
 from app.shared.job import Job
-from app.shared.voice import dataset_slug, recording_name
+from app.shared.voice import recording_name
 from workers.datasets import DatasetHost, DatasetState
 from workers.voice_records import VoiceRecords
 
@@ -84,7 +84,7 @@ class Recordings:
     def _uploaded(self, host: str, reference: Mapping[str, Any], folder: Path, pause: Callable[[], None]) -> str:
         """The name of the dataset that has this recording."""
         voice_id, datasets = reference["voice"], self._datasets[host]
-        slug = dataset_slug(voice_id)
+        slug = datasets.slug(voice_id)
         known = self._voices.begin(voice_id, host, reference["file"])
         if known is None:
             raise _deleted(voice_id)

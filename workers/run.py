@@ -32,9 +32,10 @@ class Step(StrEnum):
 class Run:
     """One run. Times are seconds since 1970, UTC; `fence` grows with each new owner.
 
-    `gpu`: on a GPU of Kaggle's; `own_gpu`: on whatever GPU its machine has. `machine` names the only place that can go
-    on with it, for a run of the local host; it is empty for all others. `billed` are the GPU
-    seconds that were put down for it.
+    `failures`: how many attempts in a row led to nothing, those of its lane before it was pushed included; `defects`:
+    how many of them were Kavox's own fault. `gpu`: on a GPU of Kaggle's; `own_gpu`: on whatever GPU its machine has.
+    `machine` names the only place that can go on with it, for a run of the local host; it is empty for all others.
+    `billed` are the GPU seconds that were put down for it.
     """
 
     id: str
@@ -51,12 +52,13 @@ class Run:
     step: Step = Step.CLAIMED
     fence: int = 1
     failures: int = 0
+    defects: int = 0
     retry_at: float = 0.0
     pushing_at: float = 0.0
     pushed_at: float = 0.0
     running_at: float = 0.0
     ended_at: float = 0.0
-    billed: float | None = None
+    billed: float = 0.0
     version: int = 0
     ref: str = ""
     url: str = ""

@@ -108,8 +108,8 @@ redis.call('DEL', KEYS[2])
 RECORD = f"""{_BELONGS}{BILL_LUA}{_FENCE}
 local fields = cjson.decode(ARGV[3])
 if #fields > 0 then redis.call('HSET', KEYS[1], unpack(fields)) end
-local ended_at = redis.call('HGET', KEYS[1], 'ended_at')
-if ended_at ~= '0.0' then bill(KEYS[1], ended_at) end
+local ended = redis.call('HMGET', KEYS[1], 'step', 'ended_at')
+if ended[1] == '"ended"' then bill(KEYS[1], ended[2]) end
 local shown = cjson.decode(ARGV[4])
 if #shown == 0 then return end
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
@@ -162,4 +162,24 @@ redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('DEL', KEYS[2])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
+"""
+
+# Takes open runs of each kind; now, fields of a job that is part of no run as JSON, most jobs.
+# Puts jobs back into their lanes whose run is not open, and cancels those that were to be. Answers their ids.
+RESCUE = f"""{TRANSITION_LUA}
+local rescued = {{}}
+for _, id in ipairs(redis.call('ZRANGE', '{keys.RUNNING}', 0, tonumber(ARGV[3]) - 1)) do
+  local shown = redis.call('HGET', '{keys.JOB}' .. id, 'run')
+  local run = shown and shown ~= 'null' and cjson.decode(shown).id
+  local open = false
+  for _, kind in ipairs(KEYS) do open = open or (run and redis.call('ZSCORE', kind, run)) end
+  if not open then
+    rescued[#rescued + 1] = id
+    transition(id, '{JobStatus.QUEUED}', ARGV[1], {{'{JobStatus.RUNNING}'}}, cjson.decode(ARGV[2]))
+    local fields = {{'finished_at', ARGV[1], 'waiting', 'null'}}
+    transition(id, '{JobStatus.CANCELED}', ARGV[1], {{'{JobStatus.CANCELING}'}}, fields)
+    redis.call('ZREM', '{keys.RUNNING}', id)
+  end
+end
+return rescued
 """

@@ -29,6 +29,8 @@ LEASE_SECONDS = 10
 _KEPT_SECONDS = 7 * 24 * 3600
 # After a quiet hour a lane's earlier failures no longer count.
 _FAILURES_SECONDS = 3600
+_RESCUED_AT_ONCE = 1000
+_SCRIPTS = ("CLAIM", "ACQUIRE", "RENEW", "RELEASE", "RECORD", "START", "SETTLE", "GIVE_BACK", "CLOSE", "RESCUE")
 # What a job shows that is part of no run.
 _UNCLAIMED: dict[str, Any] = {"phase": Phase.WAITING, "progress": 0.0, "run": None, "waiting": None}
 
@@ -52,7 +54,18 @@ class RunStore:
         self._worker = worker
         self._scripts = {
             name: redis.register_script(getattr(run_scripts, name))
-            for name in ("CLAIM", "ACQUIRE", "RENEW", "RELEASE", "RECORD", "START", "SETTLE", "GIVE_BACK", "CLOSE")
+            for name in (
+                "CLAIM",
+                "ACQUIRE",
+                "RENEW",
+                "RELEASE",
+                "RECORD",
+                "START",
+                "SETTLE",
+                "GIVE_BACK",
+                "CLOSE",
+                "RESCUE",
+            )
         }
 
     def jobs(self, run: Run) -> list[Job]:
@@ -187,6 +200,25 @@ class RunStore:
         count = self._redis.incr(keys.FAMILY + family)
         self._redis.expire(keys.FAMILY + family, _KEPT_SECONDS)
         return count
+
+    def rescue_jobs(self) -> list[str]:
+        """Puts jobs back into their lanes whose run is not open any more; their ids.
+
+        Nothing leaves such jobs behind, as every change is one script; a Redis that lost its last second may.
+        """
+        rescued = self._scripts["RESCUE"](
+            keys=[keys.RUNS + sessions for sessions in SESSIONS],
+            args=[repr(time.time()), json.dumps(flat(change(**_UNCLAIMED))), _RESCUED_AT_ONCE],
+        )
+        return cast("list[str]", rescued)
+
+    def open_ids(self) -> set[str]:
+        """The ids of all open runs."""
+        return {
+            run_id
+            for sessions in SESSIONS
+            for run_id in cast("list[str]", self._redis.zrange(keys.RUNS + sessions, 0, -1))
+        }
 
     def ownerless(self) -> Iterator[str]:
         """Ids of open runs that nobody owns and that may be taken up again by now."""

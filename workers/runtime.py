@@ -20,6 +20,7 @@ from app.shared.settings import Settings, load_settings
 from workers.cancels import Cancels
 from workers.claim import Claims
 from workers.fallbacks import Fallbacks
+from workers.janitor import Janitor
 from workers.kaggle import KaggleHost
 from workers.kaggle_datasets import KaggleDatasets
 from workers.kaggle_quota import read_gpu_quota
@@ -31,6 +32,7 @@ from workers.publishing import Publisher
 from workers.quota_book import QuotaBook
 from workers.quota_gate import QuotaGate
 from workers.references import Recordings
+from workers.retention import Retention
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.setbacks import Setbacks
@@ -62,7 +64,10 @@ class Runtime:
         local_providers = _local_providers(providers)
         self.presence = Presence(self.name, time.time(), sorted(hosts), local_providers)
         runs, lanes, logs = RunStore(self.redis, self.name), Lanes(self.redis), RunLogs(self.redis, audio)
-        voices, datasets = VoiceRecords(self.redis), {kaggle.name: KaggleDatasets(kaggle.client)}
+        voices, datasets = (
+            VoiceRecords(self.redis),
+            {kaggle.name: KaggleDatasets(kaggle.client, settings.kernel_prefix)},
+        )
         machine = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
         quota = QuotaGate(
             redis=self.redis,
@@ -86,17 +91,22 @@ class Runtime:
             stopping=self.stopping,
             quota=quota,
         )
+        janitor = Janitor(
+            redis=self.redis,
+            runs=runs,
+            audio=audio,
+            voices=voices,
+            hosts=hosts,
+            datasets=datasets,
+            settings=settings,
+        )
         self.sweep = Sweep(
             redis=self.redis,
             runs=runs,
             lanes=lanes,
             queue=self.queue,
-            audio=audio,
-            logs=logs,
-            voices=voices,
-            hosts=hosts,
-            datasets=datasets,
-            settings=settings,
+            retention=Retention(self.redis, audio, logs, settings),
+            janitor=janitor,
             quota=quota,
         )
         self.synthesis = Synthesis(

@@ -26,6 +26,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from app.shared.errors import (
+    AskedToWait,
     CancelFailed,
     CredentialsRejected,
     Defect,
@@ -43,7 +44,6 @@ from app.shared.errors import (
 from app.shared.job import Job, JobStatus
 from app.shared.redis_client import is_outage, unavailable
 from app.shared.settings import Settings
-from app.shared.voice import dataset_slug
 from workers.cancels import unstopped
 from workers.diagnosis import Diagnosis, diagnose, failure
 from workers.kernel import KernelHost
@@ -119,6 +119,8 @@ class Setbacks:
             return
         trouble = _typed(error)
         log.warning("setback", step=run.step, code=trouble.code, detail=trouble.detail)
+        if isinstance(trouble, Defect):
+            run = self._runs.record(run, defects=run.defects + 1)
         if isinstance(trouble, KernelTimedOut | KernelNotFound):
             self._run_again(run, trouble)
         elif isinstance(trouble, NotebookFailed):
@@ -150,7 +152,7 @@ class Setbacks:
         """The host does not attach these inputs, and will not: the run's other jobs go on without them."""
         slugs = {name.rpartition("/")[2] for name in error.inputs}
         cloned = [(job, job.speech.reference["voice"]) for job in self._runs.jobs(run) if job.speech.reference]
-        meant = [job for job, voice in cloned if dataset_slug(voice) in slugs]
+        meant = [job for job, voice in cloned if any(slug.endswith(voice) for slug in slugs)]
         # Under names that are none of theirs, any of them may be meant.
         for job in meant or [job for job, _ in cloned]:
             self.fail_job(run, job, error)
@@ -239,7 +241,8 @@ class Setbacks:
         base = self._settings.retry_seconds
         if not isinstance(error, SessionsTaken):
             base = min(_LONGEST_BACKOFF_SECONDS, base * 2 ** min(run.failures, 10))
-        return base * random.uniform(0.5, 1)  # noqa: S311  # no secret
+        asked = (error.retry_after or 0.0) if isinstance(error, AskedToWait) else 0.0
+        return max(min(asked, _LONGEST_BACKOFF_SECONDS), base * random.uniform(0.5, 1))  # noqa: S311  # no secret
 
 
 def _is_final(trouble: KavoxError, run: Run) -> bool:
@@ -247,7 +250,9 @@ def _is_final(trouble: KavoxError, run: Run) -> bool:
     if isinstance(trouble, Permanent):
         # A person can mend these while the jobs wait.
         return not isinstance(trouble, CredentialsRejected)
-    return isinstance(trouble, Defect) and run.failures >= _MOST_DEFECTS
+    # Before the push each attempt is a run of its own, and only its lane counts them.
+    attempts = run.failures if run.step is Step.CLAIMED else run.defects
+    return isinstance(trouble, Defect) and attempts >= _MOST_DEFECTS
 
 
 def _waiting(error: KavoxError, delay: float) -> dict[str, Any]:

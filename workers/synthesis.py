@@ -220,7 +220,7 @@ class Synthesis:
                     follower.start()
                 if (news := follower.news()) is not None:
                     self._runs.record(run, show={"phase": news.phase, "progress": round(news.fraction, 3)})
-                self._stopping.sleep(gap, follower.ended, lease.cancels)
+                self._stopping.sleep(max(gap, min(status.retry_after or 0, longest)), follower.ended, lease.cancels)
                 gap = shortest if follower.ended.is_set() else min(longest, gap * 1.5)
                 follower.ended.clear()
         log.info("kernel ended", outcome=status.state.value)

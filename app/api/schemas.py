@@ -128,7 +128,7 @@ class JobView(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     progress: float
-    position: int | None = Field(description="How many jobs of its lane come before it, while it waits.")
+    position: int | None = Field(description="How many jobs of its lane are older or more urgent, while it waits.")
     eta_seconds: float | None
     warnings: Sequence[str]
     waiting: Waiting | None

@@ -3,6 +3,7 @@
     KavoxError                    has a stable `code`; `str()` says what happened and what to do
     ├── Transient                 the same call may succeed later: retry with backoff, or wait
     │   ├── HostUnreachable       Kaggle (or its stand-in) did not answer, or not in a readable way
+    │   │   └── AskedToWait       … because it limits the rate of calls; `retry_after` says for how long
     │   ├── PushUncertain         a push was sent and no answer came: look for the kernel before pushing again
     │   ├── InputsMissing         the kernel was taken without a dataset that was there a moment ago
     │   ├── SessionsTaken         every session of the account is busy: the jobs wait
@@ -75,6 +76,14 @@ class HostUnreachable(Transient):
         "Look after this machine's network, KAVOX_KAGGLE_API_URL where it is set, and whether Kaggle itself is up; "
         "Kavox asks again by itself until KAVOX_MAX_WAIT_HOURS have passed"
     )
+
+
+class AskedToWait(HostUnreachable):
+    """The host limits the rate of calls, or is down for a moment; `retry_after` is how many seconds it asks for."""
+
+    def __init__(self, detail: str, retry_after: float | None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class PushUncertain(Transient):

@@ -12,6 +12,11 @@ def new_id() -> str:
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(5)}"
 
 
+def created_at(identifier: str) -> float:
+    """When `new_id` gave it, in seconds since 1970."""
+    return int(identifier[:11], 16) / 1000
+
+
 def is_id(text: str) -> bool:
     """Whether `text` has the form that `new_id` gives."""
     return _PATTERN.fullmatch(text) is not None

@@ -11,6 +11,7 @@
     kavox:lane:<lane>:fallbacks    set     its waiting jobs that may be spoken elsewhere when there is no quota
     kavox:lanes                    set     lanes that have had jobs
     kavox:queued                   zset    every waiting job by the time at which it gives up
+    kavox:running                  zset    every job that is part of a run, by the time at which it became one
     kavox:served                   hash    speech seconds given to each caller, as fairness counts them
     kavox:finished                 zset    ended jobs whose audio is kept, by time of their end
     kavox:expired                  zset    ended jobs whose audio is gone, by time of their end
@@ -21,6 +22,7 @@
     kavox:family:<id>              string  how many parts of a run that was split have failed as a whole
     kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu, own_gpu or cpu
     kavox:logs                     zset    runs whose log is kept, by time of its storing
+    kavox:swept:<host>             string  orphans were looked for on this host a short while ago
     kavox:leftovers                set     <host>/<slug> of kernels that are still to be deleted
     kavox:voice:<id>               hash    one cloned voice (app/shared/voice_store.py says which fields)
     kavox:voices:<caller>          zset    a caller's cloned voices, in the order of their ids
@@ -39,6 +41,7 @@ JOB = "kavox:job:"
 LANE = "kavox:lane:"
 LANES = "kavox:lanes"
 QUEUED = "kavox:queued"
+RUNNING = "kavox:running"
 SERVED = "kavox:served"
 FINISHED = "kavox:finished"
 EXPIRED = "kavox:expired"
@@ -47,6 +50,7 @@ RUN = "kavox:run:"
 RUNS = "kavox:runs:"
 FAMILY = "kavox:family:"
 LOGS = "kavox:logs"
+SWEPT = "kavox:swept:"
 LEFTOVERS = "kavox:leftovers"
 VOICE = "kavox:voice:"
 VOICES = "kavox:voices:"

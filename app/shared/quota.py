@@ -7,7 +7,7 @@ Workers write both (`workers/quota_book.py`, `workers/billing.py`), the API read
   what open runs are expected to take is taken off, and a session that straddles the limit is not cut off by Kaggle;
 - a person uses the account meanwhile: the push is refused, and the jobs wait as if the reading had said so;
 - a worker dies between the end of a run and its bill: the bill is part of the script that records the end or closes
-  the run, marks the run as billed and is turned away by the run's fence, so that it is written once by whoever is left;
+  the run, notes in the run what it has billed and is turned away by its fence: whoever is left adds nothing twice;
 - a session ends while nobody looks: it is billed until somebody does, up to a lease too much;
 - a run lasts over the refresh: it is put down to the week in which it ended, though Kaggle shares it out.
 

@@ -49,6 +49,11 @@ local function transition(id, to, now, sources, fields)
   else
     leave_lane(id, job[2], job[1])
   end
+  if to == '{JobStatus.RUNNING}' or to == '{JobStatus.CANCELING}' then
+    redis.call('ZADD', '{keys.RUNNING}', now, id)
+  else
+    redis.call('ZREM', '{keys.RUNNING}', id)
+  end
   if {" or ".join(f"to == '{status}'" for status in sorted(TERMINAL))} then
     redis.call('ZADD', '{keys.FINISHED}', now, id)
   end

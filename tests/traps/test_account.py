@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from app.shared.errors import HostUnreachable, KavoxError, QuotaExhausted, SessionsTaken
+from app.shared.errors import AskedToWait, HostUnreachable, KavoxError, QuotaExhausted, SessionsTaken
 from app.shared.kaggle_credentials import KaggleCredentials
 from tests.hosts import ended, host_at, make_push
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
 from workers.kaggle import KaggleHost
-from workers.kaggle_errors import AskedToWait
 from workers.kaggle_quota import read_gpu_quota
 from workers.kernel import Kernel, KernelState
 

@@ -25,11 +25,11 @@ def kernel(emulator: Emulator, kaggle: KaggleHost) -> Kernel:
 def test_trap_16_an_address_that_has_expired_is_asked_for_again(
     emulator: Emulator, kaggle: KaggleHost, kernel: Kernel, tmp_path: Path
 ) -> None:
-    """The storage's error page is not saved as the file; a second one is given up, for now."""
+    """The storage's error page is not saved as the file; where no address works, it is given up for now."""
     emulator.fault(call="Download", kind="expired_url")
     assert kaggle.download(kernel, {"a.wav"}, tmp_path) == {"a.wav"}
     assert (tmp_path / "a.wav").read_text() == WAV
-    emulator.fault(call="Download", kind="expired_url", times=2)
+    emulator.fault(call="Download", kind="expired_url", times=3)
     with pytest.raises(HostUnreachable, match="no working address"):
         kaggle.download(kernel, {"b.wav"}, tmp_path)
 
@@ -50,8 +50,8 @@ def test_trap_16_an_address_that_has_expired_is_asked_for_again(
 def test_trap_16_a_file_is_fetched_whole_or_not_at_all(
     emulator: Emulator, kaggle: KaggleHost, kernel: Kernel, tmp_path: Path, fault: dict[str, Any]
 ) -> None:
-    """What was cut, or is no file, leaves nothing behind and can be fetched again."""
-    emulator.fault(call="Download", **fault)
+    """What was cut, or is no file, is tried again; given up, it leaves nothing behind and can be fetched later."""
+    emulator.fault(call="Download", times=3, **fault)
     with pytest.raises(HostUnreachable):
         kaggle.download(kernel, {"a.wav"}, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -90,3 +90,17 @@ def test_what_held_no_gpu_costs_nothing(redis: Redis, redis_url: str) -> None:
     runs.close(claimed)
     assert ledger(redis) == {}
     assert read(redis_url, unstarted).gpu_seconds == 0
+
+
+def test_an_end_that_is_none_leaves_the_rest_to_the_next(redis: Redis, redis_url: str) -> None:
+    """What was billed at the first end is part of the last bill, not an addition to it."""
+    job = gpu_job()
+    submit(redis_url, job)
+    runs = RunStore(redis, "worker")
+    run = started(runs, job, seconds_ago=100)
+    run = runs.record(run, step=Step.ENDED, ended_at=time.time() - 70)
+    assert read(redis_url, job).gpu_seconds == pytest.approx(30, abs=0.5)
+    run = runs.record(run, step=Step.PUSHED)
+    runs.close(ended(runs, run))
+    assert read(redis_url, job).gpu_seconds == pytest.approx(100, abs=0.5)
+    assert sum(ledger(redis).values()) == pytest.approx(100, abs=0.5)

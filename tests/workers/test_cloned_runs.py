@@ -28,6 +28,7 @@ from tests.workers.gates import quota_gate
 from tests.workers.jobs import make_job, read, submit
 from workers.cancels import Cancels
 from workers.claim import Claims
+from workers.janitor import Janitor
 from workers.kaggle import KaggleHost
 from workers.kaggle_datasets import KaggleDatasets
 from workers.kernel import Kernel, Push
@@ -39,7 +40,6 @@ from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
-from workers.sweep import Sweep
 from workers.synthesis import Synthesis
 from workers.voice_records import VoiceRecords
 
@@ -137,19 +137,15 @@ class Bench:
 
     def sweep(self) -> None:
         host = self.host()
-        Sweep(
+        Janitor(
             redis=self.redis,
             runs=self.runs,
-            lanes=self.lanes,
-            queue=self.queue,
             audio=self.audio,
-            logs=self.logs,
             voices=self.records,
             hosts={HOST: host},
             datasets={HOST: KaggleDatasets(host.client)},
             settings=self.settings,
-            quota=quota_gate(self.redis, self.queue, self.settings, host.client, HOST),
-        ).sweep()
+        ).clean()
 
     def submit(self, voice: ClonedVoice | None = None) -> Job:
         """A job that waits in the lane."""

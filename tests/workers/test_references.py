@@ -15,26 +15,22 @@ from app.shared import keys
 from app.shared.audio_store import AudioStore
 from app.shared.errors import HostUnreachable
 from app.shared.job import Job
-from app.shared.job_queue import JobQueue
 from app.shared.kaggle_credentials import KaggleCredentials
 from app.shared.provider import load_providers
-from app.shared.redis_client import connect_async, connect_for_queue
+from app.shared.redis_client import connect_async
 from app.shared.settings import Settings
 from app.shared.voice import ClonedVoice, dataset_slug, new_voice_id, recording_name
 from app.shared.voice_store import VoiceStore
 from tests.mimic import write_mimic
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
-from tests.workers.gates import quota_gate
 from tests.workers.jobs import make_job, make_run
 from workers.datasets import DatasetState
 from workers.items import run_parameters
+from workers.janitor import Janitor
 from workers.kaggle_client import KaggleClient
 from workers.kaggle_datasets import KaggleDatasets
-from workers.lanes import Lanes
 from workers.references import Recordings, References
-from workers.run_logs import RunLogs
 from workers.run_store import RunStore
-from workers.sweep import Sweep
 from workers.voice_records import VoiceRecords
 
 CONTENT = b"RIFF of a voice"
@@ -55,8 +51,8 @@ class Desk:
         self.url, self.redis, self.emulator = url, redis, emulator
         self.audio = AudioStore.open(None, folder / "audio")
         credentials = KaggleCredentials(username=OWNER, key=KEY)
-        self.client = KaggleClient(credentials=credentials, owner=None, timeout_seconds=10, url=emulator.url)
-        self.datasets = KaggleDatasets(self.client)
+        client = KaggleClient(credentials=credentials, owner=None, timeout_seconds=10, url=emulator.url)
+        self.datasets = KaggleDatasets(client)
         self.records = VoiceRecords(redis)
         self.recordings = Recordings(self.records, self.audio, {HOST: self.datasets})
 
@@ -80,21 +76,16 @@ class Desk:
         return found
 
     def sweep(self) -> None:
-        """One pass of a worker's sweep."""
-        settings, queue = Settings(_env_file=None), JobQueue(connect_for_queue(self.url))
-        Sweep(
+        """One pass of a worker's janitor."""
+        Janitor(
             redis=self.redis,
             runs=RunStore(self.redis, "worker"),
-            lanes=Lanes(self.redis),
-            queue=queue,
             audio=self.audio,
-            logs=RunLogs(self.redis, self.audio),
             voices=self.records,
             hosts={},
             datasets={HOST: self.datasets},
-            settings=settings,
-            quota=quota_gate(self.redis, queue, settings, self.client, HOST),
-        ).sweep()
+            settings=Settings(_env_file=None),
+        ).clean()
 
     def state(self, voice: ClonedVoice) -> DatasetState:
         return self.datasets.state(dataset_slug(voice.id))

@@ -16,6 +16,7 @@ runner.txt       what the runner itself prints, for whoever debugs the emulator
 import fcntl
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,6 +54,8 @@ class Workspace:
 
     def create(self, source: str, inputs: Path | None) -> None:
         """Makes the folder for a notebook's source; what is in `inputs` will be among its inputs."""
+        # One may be there from a push that was killed before it was stored: then its number is given again.
+        shutil.rmtree(self.path, ignore_errors=True)
         for folder in (self.working, self.input, self.home):
             folder.mkdir(parents=True, exist_ok=True)
         for shown in inputs.iterdir() if inputs else ():

@@ -1,0 +1,151 @@
+"""Deletes what is left on the hosts: kernels of runs that are over, and what belonged to voices that were removed.
+
+They are found in two ways: who could not delete something leaves a note, and now and then every kernel and dataset
+whose name begins like this installation's is looked at, for those whose note or record was lost with Redis.
+"""
+
+import random
+import time
+from collections.abc import Iterable, Mapping
+from typing import TypeVar, cast
+
+import structlog
+from redis import Redis
+
+from app.shared import keys
+from app.shared.audio_store import AudioStore
+from app.shared.errors import KavoxError, StoreUnavailable
+from app.shared.identifiers import created_at, is_id
+from app.shared.settings import Settings
+from app.shared.voice import PREFIX as VOICE_PREFIX
+from app.shared.voice import is_voice_id, recording_name
+from workers.datasets import DatasetHost
+from workers.kernel import KernelHost
+from workers.run_store import RunStore
+from workers.voice_records import RemovedVoice, VoiceRecords
+
+log = structlog.get_logger()
+
+_ORPHANS_PERIOD_SECONDS = 600
+# What a run may take beyond its deadlines, saving outputs and clocks that differ included.
+_GRACE_SECONDS = 3600
+_T = TypeVar("_T")
+
+
+class Janitor:
+    """Raises redis' own errors."""
+
+    def __init__(
+        self,
+        *,
+        redis: Redis,
+        runs: RunStore,
+        audio: AudioStore,
+        voices: VoiceRecords,
+        hosts: Mapping[str, KernelHost],
+        datasets: Mapping[str, DatasetHost],
+        settings: Settings,
+    ) -> None:
+        self._redis = redis
+        self._runs = runs
+        self._audio = audio
+        self._voices = voices
+        self._hosts = hosts
+        self._datasets = datasets
+        self._settings = settings
+
+    def clean(self) -> None:
+        """Deletes whatever is due."""
+        self._delete_leftovers()
+        self._delete_orphans()
+        self._delete_removed_voices()
+
+    def _delete_leftovers(self) -> None:
+        silent: set[str] = set()
+        for leftover in _shuffled(cast("set[str]", self._redis.smembers(keys.LEFTOVERS))):
+            host, _, slug = leftover.partition("/")
+            if host not in self._hosts or host in silent:
+                continue
+            try:
+                self._hosts[host].delete(slug)
+            except KavoxError as error:
+                silent.add(host)
+                log.warning("kernel not deleted yet", kernel=slug, detail=error.detail)
+            else:
+                self._redis.srem(keys.LEFTOVERS, leftover)
+
+    def _delete_orphans(self) -> None:
+        """What no note leads to, looked for now and then by one worker for all."""
+        for name in self._hosts:
+            if self._redis.set(keys.SWEPT + name, "1", nx=True, ex=_ORPHANS_PERIOD_SECONDS):
+                try:
+                    self._delete_orphan_kernels(name)
+                    self._delete_orphan_datasets(name)
+                except KavoxError as error:
+                    log.warning("orphans not deleted yet", host=name, detail=error.detail)
+
+    def _delete_orphan_kernels(self, name: str) -> None:
+        """Kernels of runs that are over; those of runs that nobody knows once they cannot be under way any more."""
+        if self._settings.keep_kernels:
+            return
+        slugs = self._hosts[name].slugs(f"{self._settings.kernel_prefix}-")
+        # Read afterwards: what is listed by now was pushed by a run that was open before.
+        for slug in sorted(self._orphans(slugs, self._runs.open_ids())):
+            self._hosts[name].delete(slug)
+            log.info("orphan kernel deleted", host=name, kernel=slug)
+
+    def _delete_orphan_datasets(self, name: str) -> None:
+        """Datasets of voices that nobody knows: their callers could not remove them any more."""
+        if name not in self._datasets:
+            return
+        for slug in sorted(self._datasets[name].slugs()):
+            voice_id = slug.removeprefix(f"{self._settings.kernel_prefix}-")
+            if not is_voice_id(voice_id) or self._voices.is_there(voice_id):
+                continue
+            if time.time() - created_at(voice_id.removeprefix(VOICE_PREFIX)) > _GRACE_SECONDS:
+                self._datasets[name].delete(slug)
+                log.info("orphan dataset deleted", host=name, dataset=slug)
+
+    def _orphans(self, slugs: Iterable[str], open_ids: set[str]) -> Iterable[str]:
+        settings = self._settings
+        longest = (settings.deployment_timeout_minutes + settings.run_timeout_minutes) * 60 + _GRACE_SECONDS
+        for slug in slugs:
+            run_id = slug.removeprefix(f"{settings.kernel_prefix}-")
+            if not is_id(run_id) or run_id in open_ids:
+                continue
+            if self._redis.exists(keys.RUN + run_id) or time.time() - created_at(run_id) > longest:
+                yield slug
+
+    def _delete_removed_voices(self) -> None:
+        silent: set[str] = set()
+        for voice in _shuffled(self._voices.removed()):
+            try:
+                self._audio.delete(recording_name(voice.file))
+            except StoreUnavailable as error:
+                log.warning("recording not removed yet", voice=voice.id, detail=error.detail)
+                continue
+            self._voices.settle(voice, [host for host in voice.hosts if not self._deleted_there(voice, host, silent)])
+
+    def _deleted_there(self, voice: RemovedVoice, host: str, silent: set[str]) -> bool:
+        """Whether the host has no dataset of the voice; a host that this worker does not know may have one."""
+        if host not in self._datasets or host in silent:
+            return False
+        try:
+            self._datasets[host].delete(self._datasets[host].slug(voice.id))
+        except KavoxError as error:
+            silent.add(host)
+            log.warning("dataset not deleted yet", voice=voice.id, host=host, detail=error.detail)
+            return False
+        log.info("dataset deleted", voice=voice.id, host=host)
+        return True
+
+
+def _shuffled(found: Iterable[_T]) -> list[_T]:
+    """What is to be deleted, in another order each time.
+
+    A host that fails is left alone for the rest of a pass, or the pass would take as many time-outs as there is to do,
+    and meanwhile nobody look after the runs; and what cannot be deleted must not come first for ever.
+    """
+    listed = list(found)
+    random.shuffle(listed)
+    return listed

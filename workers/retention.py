@@ -1,0 +1,59 @@
+"""Removes what has been kept for long enough: audio, the logs of runs, and at last the records of jobs."""
+
+import structlog
+from redis import Redis
+
+from app.shared import keys
+from app.shared.audio_store import AudioStore, audio_name
+from app.shared.errors import StoreUnavailable
+from app.shared.job import Job
+from app.shared.settings import Settings
+from workers.job_index import jobs_before
+from workers.run_logs import RunLogs
+
+log = structlog.get_logger()
+
+
+class Retention:
+    """Raises redis' own errors."""
+
+    def __init__(self, redis: Redis, audio: AudioStore, logs: RunLogs, settings: Settings) -> None:
+        self._redis = redis
+        self._audio = audio
+        self._logs = logs
+        self._hours = settings.result_ttl_hours
+
+    def expire(self) -> None:
+        """Audio and logs after the retention time, a job's record after as long again."""
+        self._expire_audio()
+        self._expire_records()
+        self._logs.expire(self._hours)
+
+    def _expire_audio(self) -> None:
+        for job in jobs_before(self._redis, keys.FINISHED, self._hours):
+            if not self._removed(job):
+                continue
+            with self._redis.pipeline() as pipeline:
+                pipeline.zadd(keys.EXPIRED, {job.id: job.finished_at or 0.0})
+                pipeline.zrem(keys.FINISHED, job.id)
+                pipeline.execute()
+
+    def _removed(self, job: Job) -> bool:
+        """Whether the job's audio is gone, as it is where there never was any."""
+        try:
+            if job.audio is not None:
+                self._audio.delete(audio_name(job.id, job.audio["sha256"], job.audio["format"]))
+        except StoreUnavailable as error:
+            log.warning("audio not removed yet", job=job.id, detail=error.detail)
+            return False
+        return True
+
+    def _expire_records(self) -> None:
+        for job in jobs_before(self._redis, keys.EXPIRED, 2 * self._hours):
+            mine = keys.JOBS + job.caller
+            with self._redis.pipeline() as pipeline:
+                pipeline.delete(keys.JOB + job.id)
+                pipeline.zrem(mine, job.id)
+                pipeline.zrem(f"{mine}:{job.status}", job.id)
+                pipeline.zrem(keys.EXPIRED, job.id)
+                pipeline.execute()
