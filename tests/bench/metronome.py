@@ -1,0 +1,107 @@
+"""The provider `metronome`: it really runs, writes tones of the right length, and states how long speaking would take.
+
+The statement is for the emulator (`workers/emulator/execution.py`): the session lasts boot + what is stated + tail, if
+the notebook itself, papermill's start included, is done by then.
+"""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+
+from tests.bench.clock import INSTALL, LOAD, Speed
+from tests.bench.texts import PACE
+
+NAME = "metronome"
+ROOT = Path(__file__).parents[2]
+
+MANIFEST = f"""
+name = "{NAME}"
+title = "Metronome"
+description = "For the bench: tones that take as long as speech."
+license = "Apache-2.0"
+gpu = true
+machine_shape = "NvidiaTeslaT4"
+hosts = ["kaggle"]
+seed = false
+packages = []
+default_model = "tones"
+default_voice = "tone"
+
+[engine]
+name = "{NAME}"
+version = "1"
+
+[[models]]
+id = "tones"
+title = "Tones"
+
+[[voices]]
+id = "tone"
+title = "Tone"
+languages = ["en"]
+
+[[languages]]
+code = "en"
+title = "English"
+speakable = "[A-Za-z]"
+
+[limits]
+max_text_characters = 1000
+max_chunk_characters = 1000
+characters_per_second = {PACE}
+shortest_seconds_per_character = 0.03
+longest_seconds_per_character = 0.2
+longest_fixed_seconds = 1
+"""
+
+SOURCE = """
+import hashlib, io, math, struct, wave
+from pathlib import Path
+
+SECOND = b"".join(struct.pack("<h", round(9000 * math.sin(at / 3))) for at in range(RATE))
+
+lengths = {item["id"]: len(" ".join(item["chunks"])) / PACE for item in RUN["items"]}
+# Dealt out one by one, the longest first, each to the GPU that has the least to do, as qwen does.
+gpus = [0.0] * GPUS
+for length in sorted(lengths.values(), reverse=True):
+    gpus[gpus.index(min(gpus))] += FACTOR * length
+print("::emulator " + json.dumps({"work_seconds": (START + max(gpus)) / SCALE}), flush=True)
+
+
+def spoken(item_id, length):
+    file = io.BytesIO()
+    frames = round(length * RATE)
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes((SECOND * math.ceil(length))[: 2 * frames])
+    Path(item_id + ".wav").write_bytes(file.getvalue())
+    return {"id": item_id, "status": "succeeded", "file": item_id + ".wav", "sample_rate": RATE,
+            "sha256": hashlib.sha256(file.getvalue()).hexdigest(), "duration_seconds": frames / RATE,
+            "seconds": FACTOR * length, "error": None}
+
+
+items = [spoken(*pair) for pair in lengths.items()]
+line = {"seq": 1, "phase": "synthesizing", "item": items[-1]["id"], "done": len(items), "of": len(items)}
+print("::kavox " + json.dumps(line), flush=True)
+result = {name: RUN[name] for name in ("run_id", "provider", "model")}
+result |= {"engine": {"name": "metronome", "version": "1"}, "device": "cuda", "items": items}
+Path("result.json").write_text(json.dumps(result))
+"""
+
+
+def write_metronome(folder: Path, speed: Speed, scale: float) -> Path:
+    """A folder of notebooks with this provider alone, that speaks at this speed."""
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "notebooks" / "kernel-metadata.json", folder)
+    (folder / f"{NAME}.toml").write_text(MANIFEST, encoding="utf-8")
+    pace = {"PACE": PACE, "RATE": 8000, "START": INSTALL + LOAD, "SCALE": scale}
+    constants = pace | {"FACTOR": speed.factor, "GPUS": speed.gpus}
+    source = "\n".join(f"{name} = {value!r}" for name, value in constants.items()) + SOURCE
+    parameters = nbformat.v4.new_code_cell("import json; RUN = {}", id="parameters", metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(source, id="speak")])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / f"{NAME}.ipynb")
+    return folder
