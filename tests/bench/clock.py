@@ -20,6 +20,8 @@ SESSIONS = 2
 SCALE = 20.0
 """So many of Kaggle's seconds pass in one of this machine's."""
 
+WORKERS: int = Settings.model_fields["workers"].default
+
 POLLING_MIN, POLLING = 5.0, 60.0
 """Kavox' own gaps between two looks at real Kaggle; the longer one is also how often the original looked."""
 _SERVICE_SECONDS = {
@@ -47,7 +49,7 @@ def emulator_seconds(scale: float) -> Mapping[str, float]:
     return {"queue-seconds": QUEUE / scale, "boot-seconds": BOOT / scale, "tail-seconds": TAIL / scale}
 
 
-def service_settings(scale: float) -> Mapping[str, object]:
+def service_settings(scale: float, workers: int = WORKERS) -> Mapping[str, object]:
     """Kavox as shipped, with every interval that a setting names divided as the emulator's are."""
     intervals = {f"KAVOX_{name}": seconds / scale for name, seconds in _SERVICE_SECONDS.items()}
     clock = {
@@ -57,5 +59,5 @@ def service_settings(scale: float) -> Mapping[str, object]:
         **intervals,
         **clock,
         "KAVOX_EMULATOR_RUNS_GPU_PROVIDERS": True,
-        "KAVOX_WORKERS": Settings.model_fields["workers"].default,
+        "KAVOX_WORKERS": workers,
     }

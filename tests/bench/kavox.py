@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench.clock import Speed, service_settings
+from tests.bench.clock import WORKERS, Speed, service_settings
 from tests.bench.figures import Figures, Session, read_sessions
 from tests.bench.metronome import NAME, write_metronome
 from tests.bench.texts import seconds
@@ -20,31 +20,30 @@ Job = dict[str, Any]
 
 
 @contextlib.contextmanager
-def serving(folder: Path, speed: Speed, scale: float) -> Iterator[Service]:
+def serving(folder: Path, speed: Speed, scale: float, workers: int = WORKERS) -> Iterator[Service]:
     """A service on a fresh `folder`, with all its workers up."""
     notebooks = write_metronome(folder / "notebooks", speed, scale)
-    service = Service(folder / "data", {"KAVOX_NOTEBOOKS_DIR": notebooks, **service_settings(scale)})
+    service = Service(folder / "data", {"KAVOX_NOTEBOOKS_DIR": notebooks, **service_settings(scale, workers)})
     try:
         service.start()
-        workers = int(str(service_settings(scale)["KAVOX_WORKERS"]))
         wait_for("the workers", lambda: service.http.get("/readyz").json()["workers"]["count"] == workers)
         yield service
     finally:
         service.end_everything()
 
 
-def all_at_once(folder: Path, speed: Speed, texts: Sequence[str], scale: float) -> Figures:
+def all_at_once(folder: Path, speed: Speed, texts: Sequence[str], scale: float, workers: int = WORKERS) -> Figures:
     """Every text is queued before the workers start.
 
     They are up but halted meanwhile: their start takes two seconds of this machine, forty of Kaggle's.
     """
-    with serving(folder, speed, scale) as service:
-        workers = service.processes("workers.main")
-        for worker in workers:
+    with serving(folder, speed, scale, workers) as service:
+        halted = service.processes("workers.main")
+        for worker in halted:
             worker.send_signal(signal.SIGSTOP)
         queued = [service.submit(text, provider=NAME)["id"] for text in texts]
         began = time.time()
-        for worker in workers:
+        for worker in halted:
             worker.send_signal(signal.SIGCONT)
         return _measured(service, texts, queued, [began] * len(texts), scale)
 

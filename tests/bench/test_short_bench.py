@@ -19,7 +19,7 @@ def test_both_ways_come_into_one_table(tmp_path: Path) -> None:
     table = Table(lone=Lone([1.0], [9.0]))
     original = original_way(tmp_path / "original", 1.0, given[:1], SCALE)
     table.add(Speed(1.0, 1), ORIGINAL, original)
-    queued = all_at_once(tmp_path / "queued", speed, given, SCALE)
+    queued = all_at_once(tmp_path / "queued", speed, given, SCALE, workers=1)
     table.add(speed, QUEUED, queued)
 
     assert original.gpu_seconds >= BILLED + seconds(given[0]) - 0.1
