@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.bench.clock import BILLED, Speed
 from tests.bench.kavox import all_at_once
 from tests.bench.lone import Lone
@@ -12,6 +14,7 @@ from tests.bench.texts import seconds, texts
 SCALE = 60.0
 
 
+@pytest.mark.timeout(240)
 def test_both_ways_come_into_one_table(tmp_path: Path) -> None:
     """Both speak all their texts, the bills are as stated, and every goal is judged."""
     given, speed = texts(8), Speed(1.0, 2)
