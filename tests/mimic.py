@@ -101,11 +101,13 @@ Path("result.json").write_text(json.dumps(result))
 """
 
 
-def write_mimic(folder: Path) -> Path:
-    """A folder of notebooks with this provider alone."""
+def write_mimic(folder: Path, *, gpu: bool = False) -> Path:
+    """A folder of notebooks with this provider alone; with `gpu` it wants one."""
     folder.mkdir()
     shutil.copy(ROOT / "notebooks" / "kernel-metadata.json", folder)
-    (folder / "mimic.toml").write_text(MANIFEST, encoding="utf-8")
+    # Only a GPU has a shape.
+    wanted = 'gpu = true\nmachine_shape = "NvidiaTeslaT4"' if gpu else "gpu = false"
+    (folder / "mimic.toml").write_text(MANIFEST.replace("gpu = false", wanted), encoding="utf-8")
     parameters = nbformat.v4.new_code_cell("import json; RUN = {}", id="parameters", metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(SOURCE, id="speak")])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}

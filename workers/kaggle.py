@@ -89,7 +89,8 @@ class KaggleHost:
         request.session_timeout_seconds = push.timeout_seconds
         request.kernel_execution_type = KernelExecutionType.SAVE_AND_RUN_ALL
         try:
-            response = self._kernels.save_kernel(request)
+            with self.client.sending_until(push.not_after):
+                response = self._kernels.save_kernel(request)
         except UNREADABLE as error:
             raise push_error(error) from None
         return self._accepted(response, push)

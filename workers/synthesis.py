@@ -33,7 +33,7 @@ from workers.notebook import inject
 from workers.publishing import Publisher
 from workers.references import Recordings, References
 from workers.run import Run, Step
-from workers.run_store import RunStore
+from workers.run_store import LEASE_SECONDS, RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Interrupted, Stopping
 from workers.watch import Watch
@@ -156,11 +156,12 @@ class Synthesis:
     def push(self, run: Run, notebook: str, references: References, lease: Lease) -> Run:
         """Hands the notebook over exactly once, and records the kernel."""
         lease.check()
+        not_after = time.monotonic() + min(LEASE_SECONDS, self._settings.push_timeout)
         sha256 = hashlib.sha256(notebook.encode()).hexdigest()
         # Written down first: from here on the kernel may exist, whatever happens to this worker.
         run = self._runs.record(run, step=Step.PUSHING, pushing_at=time.time(), notebook_sha256=sha256)
         try:
-            kernel = self._hosts[run.host].push(self._push(run, notebook, references))
+            kernel = self._hosts[run.host].push(self._push(run, notebook, references, not_after))
         except PushUncertain as doubt:
             log.warning("push uncertain", reason=doubt.detail)
             run = self.look_for_kernel(run, lease)
@@ -187,7 +188,7 @@ class Synthesis:
         fields = {"version": kernel.version, "ref": kernel.ref, "url": kernel.url, "failures": 0}
         return self._show_run(run, Phase.KERNEL_QUEUED, step=Step.PUSHED, pushed_at=time.time(), **fields)
 
-    def _push(self, run: Run, notebook: str, references: References) -> Push:
+    def _push(self, run: Run, notebook: str, references: References, not_after: float) -> Push:
         provider = self._providers[run.provider]
         return Push(
             slug=run.slug,
@@ -198,6 +199,7 @@ class Synthesis:
             environment=provider.environment,
             datasets=references.datasets,
             references=references.files,
+            not_after=not_after,
         )
 
     # follow

@@ -157,7 +157,7 @@ def test_a_job_that_was_put_back_is_nobody_elses_business(redis: Redis, redis_ur
     assert (read(redis_url, back).status, read(redis_url, back).failures) == (JobStatus.QUEUED, 1)
     now_in = claimed(runs, back)
     runs.record(former, show={"phase": Phase.CHECKING})
-    runs.start(former)
+    runs.start(former, time.time())
     assert not runs.settle(former, back, JobStatus.SUCCEEDED)
     runs.give_back(former, waiting=None, pause_seconds=0, failures=0)
     again = read(redis_url, back)
