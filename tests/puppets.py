@@ -69,6 +69,10 @@ class Puppets:
         calls: int = self._stats()["calls"].get(name, 0)
         return calls
 
+    def downloads(self) -> int:
+        """How many files were fetched."""
+        return sum(self._stats()["downloads"].values())
+
     def pushes(self) -> int:
         """How many pushes were accepted."""
         pushes: int = self._stats()["pushes_accepted"]
