@@ -15,8 +15,9 @@ from typing import Any, Self
 
 from workers.kernel import Kernel
 
-# The kinds of open runs that are limited apart.
-SESSIONS = ("gpu", "own_gpu", "cpu")
+# The kinds of open runs that are limited apart; those that have ended hold no machine any more.
+ENDED = "ended"
+SESSIONS = ("gpu", "own_gpu", "cpu", ENDED)
 
 
 class Step(StrEnum):

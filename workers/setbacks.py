@@ -50,12 +50,13 @@ from workers.kernel import KernelHost
 from workers.quota_gate import QuotaGate
 from workers.run import Run, Step
 from workers.run_logs import RunLogs
-from workers.run_store import RunStore
+from workers.run_store import LONGEST_BACKOFF_SECONDS, RunStore
 from workers.stopping import Interrupted
 
 log = structlog.get_logger()
 
-_LONGEST_BACKOFF_SECONDS = 900
+# Full, out of quota, beyond a file's largest size, mounted read-only as after a defect, not ours to write to.
+_DISK_TROUBLES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES}
 # How often a defect of ours is tried again before its jobs fail.
 _MOST_DEFECTS = 5
 # How often a kernel is taken without its inputs before their jobs fail: each time costs the start of a session.
@@ -87,7 +88,7 @@ class Setbacks:
         except Exception:
             # The last resort, so that a run whose setback met a defect does not come back at once, for ever.
             log.exception("setback not met")
-            self._runs.release(run, retry_at=time.time() + _LONGEST_BACKOFF_SECONDS, failures=run.failures + 1)
+            self._runs.release(run, retry_at=time.time() + LONGEST_BACKOFF_SECONDS, failures=run.failures + 1)
 
     def fail_job(self, run: Run, job: Job, error: KavoxError) -> None:
         """Ends one job with the error; the others of its run are not concerned."""
@@ -240,9 +241,9 @@ class Setbacks:
         """Seconds until the next attempt, a part of them at random, so that workers do not return together."""
         base = self._settings.retry_seconds
         if not isinstance(error, SessionsTaken):
-            base = min(_LONGEST_BACKOFF_SECONDS, base * 2 ** min(run.failures, 10))
+            base = min(LONGEST_BACKOFF_SECONDS, base * 2 ** min(run.failures, 10))
         asked = (error.retry_after or 0.0) if isinstance(error, AskedToWait) else 0.0
-        return max(min(asked, _LONGEST_BACKOFF_SECONDS), base * random.uniform(0.5, 1))  # noqa: S311  # no secret
+        return max(min(asked, LONGEST_BACKOFF_SECONDS), base * random.uniform(0.5, 1))  # noqa: S311  # no secret
 
 
 def _is_final(trouble: KavoxError, run: Run) -> bool:
@@ -266,7 +267,7 @@ def _typed(error: Exception) -> KavoxError:
         return error
     if isinstance(error, RedisError) and is_outage(error):
         return unavailable(error)
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageFull(f"{error.filename or 'the disk'}: no space left; make room, the run waits")
+    if isinstance(error, OSError) and error.errno in _DISK_TROUBLES:
+        return StorageFull(f"{error.filename or 'the disk'}: {error.strerror}; make room, the run waits")
     log.error("unexpected error", exc_info=error)
     return Defect(f"an error inside Kavox ({type(error).__name__}); the worker's log has it")

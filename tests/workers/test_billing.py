@@ -24,7 +24,7 @@ def started(runs: RunStore, *jobs: Job, seconds_ago: float) -> Run:
     """A run that got its machine so long ago."""
     claimed = runs.claim(make_run(jobs[0]), [job.id for job in jobs], most_runs=9, engine="engine")
     assert isinstance(claimed, Run)
-    return runs.record(runs.start(claimed), running_at=time.time() - seconds_ago)
+    return runs.record(runs.start(claimed, time.time()), running_at=time.time() - seconds_ago)
 
 
 def ended(runs: RunStore, run: Run) -> Run:
