@@ -77,8 +77,7 @@ def test_a_run_that_has_ended_holds_no_session(redis: Redis, redis_url: str) -> 
     submit(redis_url, *jobs)
     runs = RunStore(redis, "worker")
     for job in jobs[:2]:
-        ended = claim(runs, [job], most_runs=1)
-        assert isinstance(ended, Run)
+        ended = claimed(runs, job)
         runs.record(ended, step=Step.ENDED, ended_at=time.time())
     assert claim(runs, [jobs[2]], most_runs=1) is Refused.BUSY
     assert (runs.open_runs("cpu"), len(runs.open_ids())) == (0, 2)
