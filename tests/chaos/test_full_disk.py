@@ -18,6 +18,8 @@ from tests.puppets import Puppets
 from tests.recordings import encoded, tone
 from tests.service import Service, wait_for
 
+pytestmark = pytest.mark.chaos
+
 SMALL = 4096
 
 
