@@ -1,4 +1,4 @@
-"""What Kaggle says of a session while it is followed: only its end is an end, and no wait is for ever."""
+"""What Kaggle says of a session while it is followed: only its end is an end. And nothing is kept for ever."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +10,11 @@ from tests.puppets import Puppets
 from tests.service import Service, wait_for
 
 # Long enough to be told something else meanwhile, short enough to wait for.
-DEPLOYMENT_SECONDS, RUN_SECONDS = 1.5, 2
+DEPLOYMENT_SECONDS, RUN_SECONDS, KEPT_SECONDS = 1.5, 2, 3
 SETTINGS = {
     "KAVOX_DEPLOYMENT_TIMEOUT_MINUTES": DEPLOYMENT_SECONDS / 60,
     "KAVOX_RUN_TIMEOUT_MINUTES": RUN_SECONDS / 60,
+    "KAVOX_RESULT_TTL_HOURS": KEPT_SECONDS / 3600,
     "KAVOX_POLLING_INTERVAL_SECONDS": 0.1,
     "KAVOX_POLLING_MIN_SECONDS": 0.05,
     "KAVOX_RETRY_INTERVAL_SECONDS": 0.2,
@@ -42,10 +43,23 @@ def puppets(scripted: Service) -> Iterator[Puppets]:
     puppets.close()
 
 
+@pytest.fixture(scope="module")
+def spoken(scripted: Service) -> dict[str, Any]:
+    """A job that succeeded before everything else here."""
+    puppets = Puppets(scripted)
+    puppets.script()
+    job = scripted.submit("Here today.")
+    puppets.finish(puppets.kernel_of(job["id"]))
+    done = scripted.finished(job["id"])
+    puppets.close()
+    return done
+
+
 def polls(puppets: Puppets) -> int:
     return puppets.calls("GetKernelSessionStatus")
 
 
+@pytest.mark.usefixtures("spoken")
 def test_a_kernel_that_never_gets_a_machine_is_deleted_and_its_job_goes_again(
     scripted: Service, puppets: Puppets
 ) -> None:
@@ -127,3 +141,21 @@ def test_jobs_wait_while_a_person_holds_the_gpu_sessions(scripted: Service, pupp
     puppets.finish(puppets.kernel_of(job["id"]))
     assert scripted.finished(job["id"])["status"] == "succeeded"
     assert puppets.pushes() - before == 1
+
+
+def test_audio_expires_and_then_its_record(scripted: Service, puppets: Puppets, spoken: dict[str, Any]) -> None:
+    """First 410, of one that was spoken just now, and its file is gone; then 404, of one that was spoken long ago."""
+
+    def answer(job: dict[str, Any]) -> tuple[int, str]:
+        response = scripted.http.get(f"/jobs/{job['id']}/audio")
+        return response.status_code, response.json().get("code", "") if response.status_code != 200 else ""
+
+    puppets.script()
+    job = scripted.submit("Gone tomorrow.")
+    puppets.finish(puppets.kernel_of(job["id"]))
+    assert scripted.finished(job["id"])["status"] == "succeeded"
+    assert answer(job) == (200, "")
+    wait_for("the audio to expire", lambda: answer(job) == (410, "audio_expired"))
+    assert not [*(scripted.data_dir / "audio").glob(f"{job['id']}*")]
+    wait_for("the older record to expire", lambda: answer(spoken) == (404, "job_not_found"))
+    assert scripted.http.get(f"/jobs/{spoken['id']}").status_code == 404

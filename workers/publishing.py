@@ -1,6 +1,5 @@
 """The last step of a run: its outputs become each job's own audio, or its own error."""
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from workers.lease import Lease
 from workers.run import Run, Step
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
+from workers.scratch import Scratch
 from workers.setbacks import Setbacks
 from workers.watch import Watch
 
@@ -38,7 +38,9 @@ class Publisher:
         settings: Settings,
         providers: Mapping[str, Provider],
         logs: RunLogs,
+        scratch: Scratch,
     ) -> None:
+        self._scratch = scratch
         self._logs = logs
         self._providers = providers
         self._runs = runs
@@ -50,8 +52,8 @@ class Publisher:
         """Ends every job of the run, removes its kernel and closes it."""
         # None are left where a worker died between ending the last one and closing the run.
         if jobs := self._runs.jobs(run):
-            with tempfile.TemporaryDirectory(prefix=f"kavox-{run.id}-") as folder:
-                self._publish_jobs(run, jobs, host, lease, Path(folder))
+            with self._scratch.folder() as folder:
+                self._publish_jobs(run, jobs, host, lease, folder)
         self._setbacks.remove_kernel(run)
         self._runs.close(run)
         log.info("run published", jobs=len(jobs))

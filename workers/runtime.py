@@ -35,6 +35,7 @@ from workers.references import Recordings
 from workers.retention import Retention
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
+from workers.scratch import Scratch
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.sweep import Sweep
@@ -61,6 +62,8 @@ class Runtime:
         kaggle = kaggle_host(settings)
         hosts: Mapping[str, KernelHost] = {kaggle.name: kaggle, "local": local_host(settings)}
         audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
+        scratch = Scratch(settings.data_dir / "scratch")
+        scratch.clear()
         local_providers = _local_providers(providers)
         self.presence = Presence(self.name, time.time(), sorted(hosts), local_providers)
         runs, lanes, logs = RunStore(self.redis, self.name), Lanes(self.redis), RunLogs(self.redis, audio)
@@ -116,11 +119,11 @@ class Runtime:
             queue=self.queue,
             providers=providers,
             hosts=hosts,
-            recordings=Recordings(voices, audio, datasets),
+            recordings=Recordings(voices, audio, datasets, scratch),
             claims=claims,
             cancels=Cancels(runs, hosts),
             setbacks=setbacks,
-            publisher=Publisher(runs, audio, setbacks, settings, providers, logs),
+            publisher=Publisher(runs, audio, setbacks, settings, providers, logs, scratch),
             machine=machine,
             stopping=self.stopping,
         )

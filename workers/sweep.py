@@ -1,7 +1,7 @@
 """Finds what fell by the wayside, every few seconds in every worker: all of it may be done twice.
 
 - a run whose owner died is given to a worker again;
-- a lane whose wake-up was lost is woken;
+- a lane whose wake-up was lost is woken, and one that would rest for hours because the clock was set back;
 - a job whose run is not open any more goes back to its lane;
 - a job that has waited too long fails;
 - a lane that waits for GPU quota is looked at again;
@@ -17,6 +17,7 @@ from app.shared import keys
 from app.shared.job import JobStatus, change
 from app.shared.job_queue import JobQueue
 from app.shared.transition import TRANSITION, transition_arguments
+from workers.clock import Clock
 from workers.janitor import Janitor
 from workers.job_index import jobs_before
 from workers.lanes import Lanes
@@ -50,10 +51,14 @@ class Sweep:
         self._retention = retention
         self._janitor = janitor
         self._quota = quota
+        self._clock = Clock()
         self._transition = redis.register_script(TRANSITION)
 
     def sweep(self) -> None:
         """Does everything that is due."""
+        if self._clock.set_back():
+            log.warning("the clock was set back; no lane rests any longer")
+            self._lanes.end_pauses()
         for run_id in self._runs.ownerless():
             self._queue.wake_run(run_id)
         for job_id in self._runs.rescue_jobs():

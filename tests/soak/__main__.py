@@ -24,7 +24,7 @@ import httpx
 from tests.mimic import write_mimic
 from tests.puppets import Puppets
 from tests.service import Service, wait_for
-from tests.soak.gauges import Gauges, endless_keys, keys_by_kind, read_gauges
+from tests.soak.gauges import Gauges, endless_keys, files_below, keys_by_kind, read_gauges
 
 FOLDER = Path("data/soak")
 CALLERS = ("reader", "game", "radio", "museum")
@@ -128,7 +128,7 @@ class Soak:
         left = {
             "keys without end": [f"{number} {kind}" for kind, number in endless_keys(self._service).items()],
             "audio": [*_files(audio)],
-            "half-written files": [str(path) for path in self._service.data_dir.rglob("*.part")],
+            "half-written files": [name for name in _files(self._service.data_dir) if name.endswith(".part")],
             "kernels": puppets.kernels(),
         }
         self.wrong += [f"left: {len(found)} {what}: {found[:5]}" for what, found in left.items() if found]
@@ -158,7 +158,7 @@ def _submit(http: httpx.Client, text: str) -> str:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    return (path.name for path in folder.rglob("*") if path.is_file())
+    return (path.name for path in files_below(folder))
 
 
 def _say(line: str) -> None:

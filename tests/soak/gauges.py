@@ -1,8 +1,10 @@
 """How large a service is: its processes, its Redis, and what lies below its data directory."""
 
+import contextlib
+import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -38,7 +40,7 @@ def read_gauges(service: Service, jobs: int) -> Gauges:
         sizes["keys"] = float(cast("int", redis.dbsize()))
     for name in ("audio", "emulator", "valkey"):
         sizes[f"{name} on disk MB"] = _bytes_below(service.data_dir / name) / _MEGABYTE
-    sizes["files"] = float(sum(1 for path in service.data_dir.rglob("*") if path.is_file()))
+    sizes["files"] = float(sum(1 for _ in files_below(service.data_dir)))
     return Gauges(jobs, sizes)
 
 
@@ -59,11 +61,14 @@ def _resident(processes: list[psutil.Process]) -> float:
     return sum(process.memory_info().rss for process in processes) / _MEGABYTE
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Its files, but for what goes away meanwhile: os.walk minds no folder that does."""
+    return (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+
+
 def _bytes_below(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:
-            continue
+    for path in files_below(folder):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
     return total

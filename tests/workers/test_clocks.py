@@ -13,7 +13,9 @@ from app.shared.settings import Settings
 from tests.hosts import host_at, make_push
 from tests.workers.emulator.driver import Emulator
 from tests.workers.jobs import make_job, make_run, submit
+from workers.clock import Clock
 from workers.kernel import Kernel, KernelState
+from workers.lanes import Lanes
 from workers.run import Run
 from workers.run_store import RunStore
 from workers.watch import Watch
@@ -107,6 +109,30 @@ def test_a_dead_owners_lease_ends_though_the_clock_was_set_back(redis: Redis, re
     redis.pexpire(lease, int(HOURS * 1000))
     assert list(runs.ownerless()) == []
     assert redis.pttl(lease) <= 10_000
+
+
+def test_a_clock_that_is_set_back_is_noticed_once() -> None:
+    """A small adjustment and a step forwards are not one."""
+    wall, steady = 1000.0, 0.0
+    clock = Clock(lambda: wall, lambda: steady)
+    seen = []
+    for step in (5, 4, HOURS, 5, -HOURS, 5):
+        wall, steady = wall + step, steady + 5
+        seen.append(clock.set_back())
+    assert seen == [False, False, False, False, True, False]
+
+
+def test_no_lane_rests_for_hours_because_of_it(redis: Redis, redis_url: str) -> None:
+    """Its pause, which Redis would keep by the clock, is ended."""
+    job, runs = make_job(), RunStore(redis, "worker")
+    submit(redis_url, job)
+    run = runs.claim(make_run(job), [job.id], most_runs=9, engine="")
+    assert isinstance(run, Run)
+    runs.give_back(run, waiting={}, pause_seconds=HOURS, failures=1)
+    lanes = Lanes(redis)
+    assert lanes.waiting() == []
+    lanes.end_pauses()
+    assert lanes.waiting() == [job.speech.lane]
 
 
 def test_what_a_frozen_worker_sends_too_late_is_not_sent(emulator: Emulator) -> None:

@@ -38,6 +38,7 @@ from workers.publishing import Publisher
 from workers.references import Recordings
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
+from workers.scratch import Scratch
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.synthesis import Synthesis
@@ -75,6 +76,7 @@ class Bench:
             push_visibility_seconds=3,
         )
         self.audio = AudioStore.open(None, folder / "audio")
+        self.scratch = Scratch(folder / "scratch")
         self.logs = RunLogs(redis, self.audio)
         self.records = VoiceRecords(redis)
         self.runs, self.lanes = RunStore(redis, "worker"), Lanes(redis)
@@ -114,11 +116,11 @@ class Bench:
             queue=self.queue,
             providers=providers,
             hosts=hosts,
-            recordings=Recordings(self.records, self.audio, {HOST: KaggleDatasets(host.client)}),
+            recordings=Recordings(self.records, self.audio, {HOST: KaggleDatasets(host.client)}, self.scratch),
             claims=claims,
             cancels=Cancels(self.runs, hosts),
             setbacks=setbacks,
-            publisher=Publisher(self.runs, self.audio, setbacks, self.settings, providers, self.logs),
+            publisher=Publisher(self.runs, self.audio, setbacks, self.settings, providers, self.logs, self.scratch),
             machine="here",
             stopping=stopping,
         )
