@@ -18,7 +18,7 @@ from workers.run import Run, Step
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
 from workers.scratch import Scratch
-from workers.setbacks import Setbacks
+from workers.verdicts import Verdicts
 from workers.watch import Watch
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ class Publisher:
         self,
         runs: RunStore,
         audio: AudioStore,
-        setbacks: Setbacks,
+        verdicts: Verdicts,
         settings: Settings,
         providers: Mapping[str, Provider],
         logs: RunLogs,
@@ -45,7 +45,7 @@ class Publisher:
         self._providers = providers
         self._runs = runs
         self._audio = audio
-        self._setbacks = setbacks
+        self._verdicts = verdicts
         self._settings = settings
 
     def publish(self, run: Run, host: KernelHost, lease: Lease) -> None:
@@ -54,7 +54,7 @@ class Publisher:
         if jobs := self._runs.jobs(run):
             with self._scratch.folder() as folder:
                 self._publish_jobs(run, jobs, host, lease, folder)
-        self._setbacks.remove_kernel(run)
+        self._verdicts.remove_kernel(run)
         self._runs.close(run)
         log.info("run published", jobs=len(jobs))
 
@@ -117,7 +117,7 @@ class Publisher:
                 raise AudioRejected(f"the notebook could not speak it: {reason}", code="synthesis_failed")
             audio = outputs.checked(item, directory, job.speech, self._providers[run.provider])
         except AudioRejected as error:
-            self._setbacks.fail_item(run, job, error)
+            self._verdicts.fail_item(run, job, error)
             return
         # Asked again right before it counts: a worker that was stopped for long must not publish over its successor.
         self._runs.renew(run)

@@ -40,6 +40,7 @@ from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.sweep import Sweep
 from workers.synthesis import Synthesis
+from workers.verdicts import Verdicts
 from workers.voice_records import VoiceRecords
 
 # Less than a worker's sign of life lasts, which comes from the same loop.
@@ -81,7 +82,8 @@ class Runtime:
             settings=settings,
             host=kaggle.name,
         )
-        setbacks = Setbacks(runs, hosts, settings, logs, quota)
+        verdicts = Verdicts(runs, hosts, settings)
+        setbacks = Setbacks(settings=settings, runs=runs, hosts=hosts, verdicts=verdicts, logs=logs, quota=quota)
         claims = Claims(
             settings=settings,
             runs=runs,
@@ -123,7 +125,8 @@ class Runtime:
             claims=claims,
             cancels=Cancels(runs, hosts),
             setbacks=setbacks,
-            publisher=Publisher(runs, audio, setbacks, settings, providers, logs, scratch),
+            verdicts=verdicts,
+            publisher=Publisher(runs, audio, verdicts, settings, providers, logs, scratch),
             machine=machine,
             stopping=self.stopping,
         )

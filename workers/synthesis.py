@@ -36,6 +36,7 @@ from workers.run import Run, Step
 from workers.run_store import LEASE_SECONDS, RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Interrupted, Stopping
+from workers.verdicts import Verdicts
 from workers.watch import Watch
 
 log = structlog.get_logger()
@@ -63,6 +64,7 @@ class Synthesis:
         claims: Claims,
         cancels: Cancels,
         setbacks: Setbacks,
+        verdicts: Verdicts,
         publisher: Publisher,
         machine: str,
         stopping: Stopping,
@@ -77,6 +79,7 @@ class Synthesis:
         self._claims = claims
         self._cancels = cancels
         self._setbacks = setbacks
+        self._verdicts = verdicts
         self._publisher = publisher
         self._machine = machine
         self._stopping = stopping
@@ -153,7 +156,7 @@ class Synthesis:
         jobs = self._runs.jobs(run)
         with self._recordings.gathered(run.host, jobs, self._pause(lease)) as references:
             for job, error in references.refused:
-                self._setbacks.fail_job(run, job, error)
+                self._verdicts.fail_job(run, job, error)
             if references.refused and len(references.refused) == len(jobs):
                 raise references.refused[0][1]
             yield references

@@ -42,6 +42,7 @@ from workers.scratch import Scratch
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.synthesis import Synthesis
+from workers.verdicts import Verdicts
 from workers.voice_records import VoiceRecords
 
 CONTENT = encoded(tone(3.5))
@@ -96,7 +97,10 @@ class Bench:
         host = self.host(kind)
         hosts, providers, stopping = {HOST: host}, load_providers(self.notebooks), Stopping()
         quota = quota_gate(self.redis, self.queue, self.settings, host.client, HOST)
-        setbacks = Setbacks(self.runs, hosts, self.settings, self.logs, quota)
+        verdicts = Verdicts(self.runs, hosts, self.settings)
+        setbacks = Setbacks(
+            settings=self.settings, runs=self.runs, hosts=hosts, verdicts=verdicts, logs=self.logs, quota=quota
+        )
         claims = Claims(
             settings=self.settings,
             runs=self.runs,
@@ -120,7 +124,8 @@ class Bench:
             claims=claims,
             cancels=Cancels(self.runs, hosts),
             setbacks=setbacks,
-            publisher=Publisher(self.runs, self.audio, setbacks, self.settings, providers, self.logs, self.scratch),
+            verdicts=verdicts,
+            publisher=Publisher(self.runs, self.audio, verdicts, self.settings, providers, self.logs, self.scratch),
             machine="here",
             stopping=stopping,
         )
