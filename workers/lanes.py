@@ -58,7 +58,8 @@ class Lanes:
 
     def note_busy(self, lane: str, waiting: dict[str, Any]) -> None:
         """Says for a moment why nothing could be claimed from the lane; its waiting jobs show it."""
-        self._redis.set(f"{keys.LANE}{lane}:busy", json.dumps(waiting), ex=_BUSY_SECONDS)
+        if self._redis.set(f"{keys.LANE}{lane}:busy", json.dumps(waiting), ex=_BUSY_SECONDS, get=True) is None:
+            self._redis.publish(keys.CHANGED_LANE, lane)
 
     def failures(self, lane: str) -> int:
         """How many runs of the lane in a row came to nothing before they were pushed."""

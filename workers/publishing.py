@@ -52,6 +52,7 @@ class Publisher:
         if jobs := self._runs.jobs(run):
             with tempfile.TemporaryDirectory(prefix=f"kavox-{run.id}-") as folder:
                 self._publish_jobs(run, jobs, host, lease, Path(folder))
+            self._runs.learn_pace(run, jobs)
         self._setbacks.remove_kernel(run)
         self._runs.close(run)
         log.info("run published", jobs=len(jobs))

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from app.api.dependencies import Admitting, Caller, Config, Connection, Jobs, Voices, Wakeups
+from app.api.changes import Seen
+from app.api.dependencies import Admitting, Caller, Config, Connection, Jobs, Listening, Voices, Wakeups
 from app.api.json_body import read_json
 from app.api.problems import responses
 from app.api.schemas import EXAMPLES, JobView, SpeechRequest, job_path
+from app.api.waiting import Preference, PreferHeader, until_ended
 from app.shared.errors import NotFound, RequestRefused
 from app.shared.identifiers import new_id
 from app.shared.job import Job
@@ -35,10 +37,13 @@ async def _speech_request(request: Request, _: Caller) -> SpeechRequest:
 _BODY = {"content": {"application/json": {"schema": SpeechRequest.model_json_schema(), "examples": EXAMPLES}}}
 
 
+_REFUSALS = responses(400, 401, 413, 415, 422, 503)
+
+
 @router.post(
     "/synthesize",
     status_code=202,
-    responses=responses(400, 401, 413, 415, 422, 503),
+    responses={200: {"model": JobView, "description": "It ended while the client waited."}, **_REFUSALS},
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )
 async def synthesize(
@@ -50,9 +55,12 @@ async def synthesize(
     wakeups: Wakeups,
     redis: Connection,
     settings: Config,
+    changes: Listening,
+    request: Request,
     response: Response,
+    prefer: PreferHeader = None,
 ) -> JobView:
-    """Accepts a text. The answer is the job; poll it at its Location until it has ended."""
+    """Accepts a text. The answer is the job; look at its Location until it has ended, or wait with `Prefer: wait=N`."""
     cloned = await _cloned_voice(speech_request, voices, caller)
     workers = await living_workers(redis) if admission.asks_workers(speech_request, cloned) else []
     local_providers = {name for worker in workers for name in worker.local_providers}
@@ -63,8 +71,14 @@ async def synthesize(
     if await jobs.submit(job):
         await _wake(wakeups, job)
     response.headers["Location"] = job_path(job.id)
-    response.headers["Retry-After"] = str(poll_seconds(settings))
-    return JobView.of(job, await jobs.standing(job))
+    preference = Preference.of(prefer)
+    seen = await until_ended(request, changes, Seen(job, await jobs.standing(job)), preference.wait or 0)
+    preference.apply(response, ended=seen.job.status.terminal)
+    if seen.job.status.terminal:
+        response.status_code = 200
+    else:
+        response.headers["Retry-After"] = str(poll_seconds(settings))
+    return JobView.of(seen.job, seen.standing)
 
 
 def poll_seconds(settings: Settings) -> int:

@@ -109,8 +109,9 @@ class Speech:
 class Job:
     """One request for speech and how far it has come. Times are seconds since 1970, UTC.
 
-    `attempts` are the runs with a machine that it was part of; `failures` counts how often it failed alone. Jobs of one
-    `group` share a run with each other and with nobody else: a part of a run that failed as a whole.
+    `phase_at` is when it entered its phase, None while that is the first one. `attempts` are the runs with a machine
+    that it was part of; `failures` counts how often it failed alone. Jobs of one `group` share a run with each other
+    and with nobody else: a part of a run that failed as a whole.
     """
 
     id: str
@@ -120,6 +121,7 @@ class Job:
     deadline: float = math.inf
     status: JobStatus = JobStatus.QUEUED
     phase: Phase = Phase.WAITING
+    phase_at: float | None = None
     progress: float = 0.0
     attempts: int = 0
     failures: int = 0
@@ -145,8 +147,8 @@ class Job:
 
 _STORED_AS_JSON = frozenset(
     {
-        "deadline", "progress", "attempts", "failures", "group", "started_at", "finished_at", "waiting", "error",
-        "audio", "run",
+        "deadline", "phase_at", "progress", "attempts", "failures", "group", "started_at", "finished_at", "waiting",
+        "error", "audio", "run",
     }
 )  # fmt: skip
 

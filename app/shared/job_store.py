@@ -12,14 +12,15 @@ are settled here:
 import base64
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from app.shared import keys
 from app.shared.errors import Conflict, Gone, NotFound, RequestRefused, StoreUnavailable
+from app.shared.eta import Paces, eta_seconds
 from app.shared.identifiers import is_id
 from app.shared.job import Job, JobStatus, change, from_fields, to_fields
 from app.shared.transition import LANE_LUA, TRANSITION_LUA, flat
@@ -62,13 +63,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a waiting job stands: how many jobs of its lane come before it, and what the lane waits for, if anything.
+    """Where a job stands that has not ended: how many jobs of its lane come before it while it waits, what the lane
+    waits for, if anything, and in how many seconds the job will be done, if that can be known.
 
     `waiting` has the fields code, detail and retry_at.
     """
 
     position: int | None = None
     waiting: dict[str, Any] | None = None
+    eta_seconds: float | None = None
 
 
 _NOWHERE = Standing()
@@ -80,6 +83,7 @@ class JobStore:
     def __init__(self, redis: Redis, *, max_waiting_jobs: int) -> None:
         self._redis = redis
         self._max_waiting_jobs = max_waiting_jobs
+        self._paces = Paces(redis)
         self._submit = redis.register_script(_SUBMIT)
         self._cancel = redis.register_script(_CANCEL)
 
@@ -112,26 +116,43 @@ class JobStore:
             raise NotFound(f"there is no job '{job_id[:64]}'; GET /jobs lists yours", code="job_not_found")
         return from_fields(fields)
 
+    async def read(self, job_ids: Sequence[str]) -> Sequence[Job]:
+        """Those of these jobs that are there, whosoever they are, in one round trip."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hgetall(keys.JOB + job_id)
+            return [from_fields(fields) for fields in await pipeline.execute() if fields]
+
     async def standing(self, job: Job) -> Standing:
-        """Where the job stands; nowhere when it does not wait."""
+        """Where the job stands; nowhere when it has ended."""
         return (await self.standings([job]))[0]
 
     async def standings(self, jobs: Sequence[Job]) -> Sequence[Standing]:
         """The standing of each of these jobs, in one round trip."""
-        waiting = [job for job in jobs if job.status is JobStatus.QUEUED]
+        lanes = await self._lanes([job for job in jobs if job.status is JobStatus.QUEUED])
+        now = time.time()
+        standings = []
+        for job in jobs:
+            found = lanes.get(job.id, _NOWHERE)
+            pace = None if job.status.terminal else await self._paces.of(job.speech.lane)
+            eta = eta_seconds(job, found.waiting, pace, now)
+            standings.append(found if eta is None else replace(found, eta_seconds=eta))
+        return standings
+
+    async def _lanes(self, waiting: Sequence[Job]) -> Mapping[str, Standing]:
+        """The places of waiting jobs in their lanes."""
         if not waiting:
-            return [_NOWHERE] * len(jobs)
+            return {}
         async with self._redis.pipeline(transaction=False) as pipeline:
             for job in waiting:
                 lane = keys.LANE + job.speech.lane
                 pipeline.zrank(lane, job.id)
                 pipeline.mget(f"{lane}:pause", f"{lane}:busy")
             answers = await pipeline.execute()
-        found = {
+        return {
             job.id: Standing(rank, next((json.loads(reason) for reason in reasons if reason), None))
             for job, rank, reasons in zip(waiting, answers[::2], answers[1::2], strict=True)
         }
-        return [found.get(job.id, _NOWHERE) for job in jobs]
 
     async def list(self, caller: str, status: JobStatus | None, cursor: str | None, limit: int) -> Page:
         """The caller's jobs, the newest first. Raises RequestRefused for a cursor that is not one of ours."""
@@ -139,12 +160,8 @@ class JobStore:
         newest = f"({_decode_cursor(cursor)}" if cursor else "+"
         found = await self._redis.zrange(index, newest, "-", bylex=True, desc=True, offset=0, num=limit + 1)
         ids = cast("list[str]", found)
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for job_id in ids[:limit]:
-                pipeline.hgetall(keys.JOB + job_id)
-            records = await pipeline.execute()
         more = _encode_cursor(ids[limit - 1]) if len(ids) > limit else None
-        return Page([from_fields(fields) for fields in records if fields], more)
+        return Page(await self.read(ids[:limit]), more)
 
     async def cancel(self, job: Job) -> None:
         """Cancels a job that waits, and asks for the end of one that runs. Raises Conflict for one that has ended."""
