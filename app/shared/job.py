@@ -8,6 +8,7 @@
 A run that could not start, or that was lost, puts its jobs back to `queued`. Nothing follows a terminal state.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -137,6 +138,12 @@ class Job:
     def lane_score(self) -> float:
         """Its place among its caller's jobs: smaller is sooner."""
         return self.created_at - self.speech.priority.head_start_seconds
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for two jobs of one caller that would be spoken alike."""
+        spoken = asdict(self.speech) | {"metadata": None, "warnings": None, "priority": None}
+        return hashlib.sha256(json.dumps([self.caller, spoken], sort_keys=True).encode()).hexdigest()
 
     @property
     def source_bytes(self) -> int:

@@ -25,10 +25,30 @@ from app.shared.identifiers import is_id
 from app.shared.job import Job, JobStatus, change, from_fields, to_fields
 from app.shared.transition import LANE_LUA, TRANSITION_LUA, flat
 
+JOINABLE_SECONDS = 30
+_SAME_SECONDS = 24 * 3600
+
 # Takes the keys job, lane woken, lanes, queued, caller's jobs, caller's queued jobs;
-# the arguments id, lane, caller, score, deadline, most waiting jobs, field, value, …
-# Answers -1 the queue is full, 0 accepted and a wake-up is under way, 1 accepted and the lane wants one.
+# and of a request that may join another one, what they have in common; the arguments id, lane, caller, score, deadline,
+# most waiting jobs, field, value, …
+# Answers -1 the queue is full, 0 accepted and a wake-up is under way, 1 accepted and the lane wants one, or the id of
+# the job that it has joined: one that has not ended, or not for long, because a client that lost its connection at that
+# moment asks again. Only a job that was cancelled is never joined.
 _SUBMIT = f"""{LANE_LUA}
+local function joinable(id)
+  local job = redis.call('HMGET', '{keys.JOB}' .. id, 'status', 'finished_at')
+  local status, finished_at = job[1], job[2]
+  if status == '{JobStatus.QUEUED}' or status == '{JobStatus.RUNNING}' then return true end
+  if status ~= '{JobStatus.SUCCEEDED}' and status ~= '{JobStatus.FAILED}' then return false end
+  return redis.call('TIME')[1] - finished_at < {JOINABLE_SECONDS}
+end
+if KEYS[7] then
+  local other = redis.call('GET', KEYS[7])
+  if other and other ~= ARGV[1] and joinable(other) then
+    redis.call('EXPIRE', KEYS[7], {_SAME_SECONDS})
+    return other
+  end
+end
 if redis.call('EXISTS', KEYS[1]) == 0 then
   if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then return -1 end
   redis.call('HSET', KEYS[1], unpack(ARGV, 7))
@@ -36,6 +56,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('SADD', KEYS[3], ARGV[2])
   redis.call('ZADD', KEYS[5], 0, ARGV[1])
   redis.call('ZADD', KEYS[6], 0, ARGV[1])
+  if KEYS[7] then redis.call('SET', KEYS[7], ARGV[1], 'EX', {_SAME_SECONDS}) end
 end
 return redis.call('SET', KEYS[2], '1', 'NX', 'EX', 10) and 1 or 0
 """
@@ -51,6 +72,14 @@ redis.call('EXPIRE', cancels, ARGV[4])
 return met
 """
 _CANCELS_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The job that a submission has led to, and whether the workers of its lane want waking."""
+
+    job_id: str
+    wakes: bool
 
 
 @dataclass(frozen=True)
@@ -87,8 +116,8 @@ class JobStore:
         self._submit = redis.register_script(_SUBMIT)
         self._cancel = redis.register_script(_CANCEL)
 
-    async def submit(self, job: Job) -> bool:
-        """Writes the job and its place in the lane; True when the lane's workers want waking.
+    async def submit(self, job: Job, *, joining: bool = False) -> Submitted:
+        """Writes the job and its place in the lane; with `joining` only where its caller has no such job under way.
 
         Raises StoreUnavailable when as many jobs wait as may.
         """
@@ -96,7 +125,7 @@ class JobStore:
         answer = await self._submit(
             keys=[
                 keys.JOB + job.id, f"{keys.LANE}{lane}:woken", keys.LANES, keys.QUEUED,
-                mine, f"{mine}:{JobStatus.QUEUED}",
+                mine, f"{mine}:{JobStatus.QUEUED}", *([keys.SAME + job.fingerprint] if joining else []),
             ],
             args=[
                 job.id, lane, job.caller, repr(job.lane_score), repr(job.deadline), self._max_waiting_jobs,
@@ -107,7 +136,7 @@ class JobStore:
             raise StoreUnavailable(
                 "as many jobs are waiting as KAVOX_MAX_WAITING_JOBS allows; try again later", code="queue_full"
             )
-        return bool(answer == 1)
+        return Submitted(answer, False) if isinstance(answer, str) else Submitted(job.id, bool(answer))
 
     async def get(self, job_id: str, caller: str) -> Job:
         """Raises NotFound for an id that is unknown or another caller's."""

@@ -17,6 +17,7 @@
     kavox:served                   hash    speech seconds given to each caller, as fairness counts them
     kavox:finished                 zset    ended jobs whose audio is kept, by time of their end
     kavox:expired                  zset    ended jobs whose audio is gone, by time of their end
+    kavox:same:<fingerprint>       string  the job of a caller's latest request that is the same but for its time
     kavox:jobs:<caller>[:<status>] zset    a caller's jobs, in the order of their ids
     kavox:run:<id>                 hash    one run (workers/run.py says which fields)
     kavox:run:<id>:lease           string  the worker that owns the run, gone when it has not renewed
@@ -48,6 +49,7 @@ PACES = "kavox:paces"
 FINISHED = "kavox:finished"
 EXPIRED = "kavox:expired"
 JOBS = "kavox:jobs:"
+SAME = "kavox:same:"
 RUN = "kavox:run:"
 RUNS = "kavox:runs:"
 FAMILY = "kavox:family:"
