@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.api.changes import Changes, Seen
-from app.api.dependencies import Caller, Config, Jobs, Listening
+from app.api.dependencies import Caller, Config, Listening
 from app.api.problems import responses
 from app.api.schemas import AudioView, JobError, JobView, Waiting
 from app.api.waiting import attended
@@ -66,16 +66,14 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 async def follow_job(
     job_id: str,
     request: Request,
-    jobs: Jobs,
     changes: Listening,
     settings: Config,
     caller: Caller,
     last_event_id: Annotated[str | None, Header(description="The id of the last event that was received.")] = None,
 ) -> Response:
     """A job's phases, progress and ETA as they change, until it has ended. Comments keep the connection alive."""
-    job = await jobs.get(job_id, caller)
-    seen = Seen(job, await jobs.standing(job))
-    if job.status.terminal and JobEvent.of(seen).event_id == last_event_id:
+    seen = await changes.look(job_id, caller)
+    if seen.job.status.terminal and JobEvent.of(seen).event_id == last_event_id:
         return Response(status_code=204)
     return EventSourceResponse(_events(request, changes, seen, last_event_id), ping=settings.heartbeat_seconds)
 

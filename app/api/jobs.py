@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
-from app.api.changes import Seen
 from app.api.dependencies import Audio, Caller, Config, Jobs, Listening
 from app.api.problems import responses
 from app.api.schemas import JobPage, JobQuery, JobView
@@ -33,16 +32,14 @@ async def list_jobs(query: Annotated[JobQuery, Query()], jobs: Jobs, caller: Cal
 async def read_job(
     job_id: str,
     request: Request,
-    jobs: Jobs,
     changes: Listening,
     caller: Caller,
     response: Response,
     prefer: PreferHeader = None,
 ) -> JobView:
     """How far a job has come; with `Prefer: wait=N` once it has ended, or after N seconds as it then is."""
-    job = await jobs.get(job_id, caller)
     preference = Preference.of(prefer)
-    seen = await until_ended(request, changes, Seen(job, await jobs.standing(job)), preference.wait or 0)
+    seen = await until_ended(request, changes, await changes.look(job_id, caller), preference.wait or 0)
     preference.apply(response, ended=seen.job.status.terminal)
     return JobView.of(seen.job, seen.standing)
 
