@@ -84,7 +84,9 @@ async def _events(
     async with attended(request, changes, seen) as watch:
         while True:
             event = JobEvent.of(seen)
-            if event.event_id != last_id:
+            # Taken between the reading of the job and of its place: it is no longer waiting, and the next news says so.
+            just_taken = event.status is JobStatus.QUEUED and event.position is None
+            if event.event_id != last_id and not just_taken:
                 last_id = event.event_id
                 name = "end" if seen.job.status.terminal else "progress"
                 yield ServerSentEvent(event.model_dump_json(), event=name, id=last_id, retry=RETRY_MILLISECONDS)
