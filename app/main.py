@@ -16,7 +16,19 @@ from sse_starlette.sse import AppStatus
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from app.api import cloning, events, jobs, logs, openai_catalog, openai_speech, operations, problems, synthesis, voices
+from app.api import (
+    cloning,
+    events,
+    jobs,
+    logs,
+    openai_catalog,
+    openai_speech,
+    operations,
+    problems,
+    quota,
+    synthesis,
+    voices,
+)
 from app.api.admission import Admission
 from app.api.body_limit import BodyLimit, body_limit
 from app.api.changes import Changes
@@ -89,7 +101,7 @@ def _build(settings: Settings) -> FastAPI:
         ],
     )
     problems.install(app)
-    for part in (synthesis, jobs, events, logs, voices, cloning, operations, openai_speech, openai_catalog):
+    for part in (synthesis, jobs, events, logs, voices, cloning, quota, operations, openai_speech, openai_catalog):
         app.include_router(part.router)
     return app
 

@@ -58,7 +58,8 @@ class Lanes:
 
     def note_busy(self, lane: str, waiting: dict[str, Any]) -> None:
         """Says for a moment why nothing could be claimed from the lane; its waiting jobs show it."""
-        if self._redis.set(f"{keys.LANE}{lane}:busy", json.dumps(waiting), ex=_BUSY_SECONDS, get=True) is None:
+        note = json.dumps(waiting)
+        if self._redis.set(f"{keys.LANE}{lane}:busy", note, ex=_BUSY_SECONDS, get=True) != note:
             self._redis.publish(keys.CHANGED_LANE, lane)
 
     def failures(self, lane: str) -> int:
@@ -68,6 +69,12 @@ class Lanes:
     def forget_failures(self, lane: str) -> None:
         """A run of the lane has been pushed: the next one starts afresh."""
         self._redis.delete(f"{keys.LANE}{lane}:failures")
+
+    def end_pauses(self) -> None:
+        """Lets every lane be claimed from at once; one that still has reason to rest is told so again."""
+        for lane in cast("set[str]", self._redis.smembers(keys.LANES)):
+            if self._redis.delete(f"{keys.LANE}{lane}:pause"):
+                self._redis.publish(keys.CHANGED_LANE, lane)
 
     def _by_caller(self, lane: str, limit: int) -> dict[str, list[Candidate]]:
         key = keys.LANE + lane

@@ -52,6 +52,8 @@ class Watch:
     def tell(self, seen: Seen) -> None:
         """There is something to look at; what was not looked at before is forgotten."""
         self._latest = seen
+        # A job that falls back goes to another lane.
+        self.lane = seen.job.speech.lane
         self._changed.set()
 
     def close(self) -> None:

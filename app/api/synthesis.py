@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from typing import Annotated
 
 import structlog
@@ -11,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.changes import Seen
 from app.api.dependencies import Caller, Owned, Resources
+from app.api.fallback import admit_fallback
 from app.api.json_body import read_json
 from app.api.problems import responses
 from app.api.schemas import EXAMPLES, JobView, SpeechRequest, job_path
@@ -75,9 +77,11 @@ async def accept(speech_request: SpeechRequest, caller: str, owned: Resources, *
     workers = await living_workers(owned.redis) if admission.asks_workers(speech_request, cloned) else []
     local_providers = {name for worker in workers for name in worker.local_providers}
     speech = admission.admit(speech_request, local_providers, cloned)
+    fallback, warnings = admit_fallback(admission, speech_request, speech, local_providers, cloned)
+    speech = replace(speech, warnings=[*speech.warnings, *warnings])
     now = time.time()
     longest = min(owned.settings.max_wait_hours * 3600, speech_request.max_wait_seconds or math.inf)
-    job = Job(id=new_id(), caller=caller, created_at=now, speech=speech, deadline=now + longest)
+    job = Job(id=new_id(), caller=caller, created_at=now, speech=speech, fallback=fallback, deadline=now + longest)
     submitted = await jobs.submit(job, joining=joining)
     if submitted.wakes:
         await _wake(owned.queue, job)
