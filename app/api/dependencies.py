@@ -14,6 +14,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from redis.asyncio import Redis
 
 from app.api.admission import Admission
+from app.api.changes import Changes
 from app.shared.audio_store import AudioStore
 from app.shared.errors import Unauthorized
 from app.shared.job_queue import JobQueue
@@ -37,6 +38,7 @@ class Resources:
     jobs: JobStore
     voices: VoiceStore
     queue: JobQueue
+    changes: Changes
     decoding: asyncio.Semaphore
 
 
@@ -99,6 +101,10 @@ async def _queue(owned: Owned) -> JobQueue:
     return owned.queue
 
 
+async def _changes(owned: Owned) -> Changes:
+    return owned.changes
+
+
 async def _decoding(owned: Owned) -> asyncio.Semaphore:
     return owned.decoding
 
@@ -110,5 +116,6 @@ Audio = Annotated[AudioStore, Depends(_audio)]
 Connection = Annotated[Redis, Depends(_redis)]
 Decoding = Annotated[asyncio.Semaphore, Depends(_decoding)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
+Listening = Annotated[Changes, Depends(_changes)]
 Voices = Annotated[VoiceStore, Depends(_voices)]
 Wakeups = Annotated[JobQueue, Depends(_queue)]
