@@ -15,9 +15,11 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
+from app.api import audio as audio_routes
 from app.api import cloning, jobs, logs, operations, problems, synthesis, voices
 from app.api.admission import Admission
 from app.api.body_limit import BodyLimit, body_limit
+from app.api.conversions import Conversions
 from app.api.dependencies import Resources
 from app.api.recording import AT_ONCE
 from app.api.request_context import RequestContext
@@ -63,6 +65,7 @@ def _build(settings: Settings) -> FastAPI:
             voices=VoiceStore(redis),
             queue=JobQueue(queue_redis),
             decoding=asyncio.Semaphore(AT_ONCE),
+            conversions=Conversions(audio),
         )
         try:
             yield
@@ -82,7 +85,7 @@ def _build(settings: Settings) -> FastAPI:
         ],
     )
     problems.install(app)
-    for part in (synthesis, jobs, logs, voices, cloning, operations):
+    for part in (synthesis, jobs, audio_routes, logs, voices, cloning, operations):
         app.include_router(part.router)
     return app
 

@@ -4,7 +4,8 @@ import structlog
 from redis import Redis
 
 from app.shared import keys
-from app.shared.audio_store import AudioStore, audio_name
+from app.shared.audio_formats import kept_names
+from app.shared.audio_store import AudioStore
 from app.shared.errors import StoreUnavailable
 from app.shared.job import Job
 from app.shared.settings import Settings
@@ -41,8 +42,8 @@ class Retention:
     def _removed(self, job: Job) -> bool:
         """Whether the job's audio is gone, as it is where there never was any."""
         try:
-            if job.audio is not None:
-                self._audio.delete(audio_name(job.id, job.audio["sha256"], job.audio["format"]))
+            for name in kept_names(job.id, job.audio) if job.audio else ():
+                self._audio.delete(name)
         except StoreUnavailable as error:
             log.warning("audio not removed yet", job=job.id, detail=error.detail)
             return False

@@ -14,6 +14,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from redis.asyncio import Redis
 
 from app.api.admission import Admission
+from app.api.conversions import Conversions
 from app.shared.audio_store import AudioStore
 from app.shared.errors import Unauthorized
 from app.shared.job_queue import JobQueue
@@ -38,6 +39,7 @@ class Resources:
     voices: VoiceStore
     queue: JobQueue
     decoding: asyncio.Semaphore
+    conversions: Conversions
 
 
 async def _resources(request: Request) -> Resources:
@@ -103,10 +105,15 @@ async def _decoding(owned: Owned) -> asyncio.Semaphore:
     return owned.decoding
 
 
+async def _conversions(owned: Owned) -> Conversions:
+    return owned.conversions
+
+
 Caller = Annotated[str, Depends(_caller)]
 Config = Annotated[Settings, Depends(_config)]
 Admitting = Annotated[Admission, Depends(_admission)]
 Audio = Annotated[AudioStore, Depends(_audio)]
+Converting = Annotated[Conversions, Depends(_conversions)]
 Connection = Annotated[Redis, Depends(_redis)]
 Decoding = Annotated[asyncio.Semaphore, Depends(_decoding)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
