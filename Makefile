@@ -8,7 +8,7 @@ export TEXT
 # uv trusts only the certificates that it brings, unless it is told to trust the machine's, as pip does.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: demo serve engines test test-engines chaos live check format lock clean
+.PHONY: demo serve engines test test-engines chaos soak bench live check format lock clean
 
 demo: .venv/.ready  ## speak TEXT into demo.wav on an embedded stack, then stop it
 	@$(BIN)/kavox demo --output demo.wav -- "$$TEXT"
@@ -25,7 +25,14 @@ test-engines: .venv/.ready .venv-engines/.ready  ## qwen and chatterbox on their
 	@$(BIN)/pytest --timeout 600 -m engines tests/engines
 
 chaos: .venv/.ready  ## everything is killed while Kaggle is unreliable: no job may be lost, pushed twice or spoken wrongly
+	@$(if $(SEED),,$(BIN)/pytest --timeout 300 -m chaos tests/chaos)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
+bench: .venv/.ready  ## jobs per hour and GPU-seconds beside the original's way and the best possible; 20 minutes
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
+
+soak: .venv/.ready  ## 10,000 jobs, after which nothing may have grown; JOBS=… for another number
+	@$(BIN)/python -m tests.soak $(if $(JOBS),--jobs $(JOBS))
 
 live: .venv/.ready  ## real Kaggle, for someone with credentials: one text a provider, under a cap of GPU-seconds
 	@$(BIN)/python -m tests.live --cap-gpu-seconds $(CAP_GPU_SECONDS)

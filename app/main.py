@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from app.api import audio as audio_routes
-from app.api import cloning, jobs, logs, operations, problems, synthesis, voices
+from app.api import cloning, jobs, logs, operations, problems, quota, synthesis, voices
 from app.api.admission import Admission
 from app.api.body_limit import BodyLimit, body_limit
 from app.api.conversions import Conversions
@@ -31,6 +31,7 @@ from app.shared.job_store import JobStore
 from app.shared.logs import set_up_logs
 from app.shared.provider import load_providers
 from app.shared.redis_client import connect_async, connect_for_queue
+from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
 from app.shared.voice_store import VoiceStore
 
@@ -65,7 +66,7 @@ def _build(settings: Settings) -> FastAPI:
             voices=VoiceStore(redis),
             queue=JobQueue(queue_redis),
             decoding=asyncio.Semaphore(AT_ONCE),
-            conversions=Conversions(audio),
+            conversions=Conversions(audio, Scratch(settings.data_dir / "scratch")),
         )
         try:
             yield
@@ -85,7 +86,7 @@ def _build(settings: Settings) -> FastAPI:
         ],
     )
     problems.install(app)
-    for part in (synthesis, jobs, audio_routes, logs, voices, cloning, operations):
+    for part in (synthesis, jobs, audio_routes, logs, voices, cloning, quota, operations):
         app.include_router(part.router)
     return app
 

@@ -1,13 +1,22 @@
 """Which TCP ports are free."""
 
 import errno
+import random
 import socket
 
 LOOPBACK = "127.0.0.1"
 
+# Below the ports that systems give to outgoing connections: one of those may take a port between the look and its use.
+_FIRST, _LAST = 15_000, 32_000
+_ATTEMPTS = 200
+
 
 def free_port(host: str) -> int:
     """A port of `host` that nothing listens on. Raises OSError when the host is not this machine."""
+    for _ in range(_ATTEMPTS):
+        port = random.randint(_FIRST, _LAST)  # noqa: S311  # no secret
+        if is_free(host, port):
+            return port
     with _listen(host, 0) as probe:
         return int(probe.getsockname()[1])
 

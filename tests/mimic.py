@@ -101,13 +101,22 @@ Path("result.json").write_text(json.dumps(result))
 """
 
 
-def write_mimic(folder: Path) -> Path:
-    """A folder of notebooks with this provider alone."""
+def write_mimic(folder: Path, *, gpu: bool = False, with_gpu: bool = False) -> Path:
+    """A folder of notebooks with this provider alone, which wants a `gpu` or none.
+
+    `with_gpu`: beside it its double `mimic-gpu`, which wants one.
+    """
     folder.mkdir()
     shutil.copy(ROOT / "notebooks" / "kernel-metadata.json", folder)
-    (folder / "mimic.toml").write_text(MANIFEST, encoding="utf-8")
+    # Only a GPU has a shape.
+    on_gpu = MANIFEST.replace("gpu = false", 'gpu = true\nmachine_shape = "NvidiaTeslaT4"')
+    (folder / "mimic.toml").write_text(on_gpu if gpu else MANIFEST, encoding="utf-8")
+    if with_gpu:
+        double = on_gpu.replace('name = "mimic"', 'name = "mimic-gpu"', 1)
+        (folder / "mimic-gpu.toml").write_text(double, encoding="utf-8")
     parameters = nbformat.v4.new_code_cell("import json; RUN = {}", id="parameters", metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(SOURCE, id="speak")])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, folder / "mimic.ipynb")
+    for manifest_file in folder.glob("*.toml"):
+        nbformat.write(notebook, manifest_file.with_suffix(".ipynb"))
     return folder

@@ -12,6 +12,7 @@ from app.shared.provider import Provider
 from app.shared.settings import Settings
 from workers.batch import BatchLimits, choose, floor_of
 from workers.lanes import Lanes, Queues
+from workers.quota_gate import QuotaGate
 from workers.run import Run
 from workers.run_store import Refused, RunStore
 from workers.stopping import Stopping
@@ -37,6 +38,7 @@ class Claims:
         local_providers: Collection[str],
         machine: str,
         stopping: Stopping,
+        quota: QuotaGate,
     ) -> None:
         self._settings = settings
         self._runs = runs
@@ -47,6 +49,7 @@ class Claims:
         self._local_providers = local_providers
         self._machine = machine
         self._stopping = stopping
+        self._quota = quota
         self._limits = BatchLimits(settings.batch_max_items, settings.batch_max_speech_seconds)
 
     def next_run(self, lane: str) -> Run | None:
@@ -55,7 +58,11 @@ class Claims:
             # Another worker has its packages, host or manifest; the sweep wakes the lane until that one takes it.
             log.debug("lane left to another worker", lane=lane, hosts=sorted(self._hosts))
             return None
+        if self._kind(lane) == "gpu":
+            self._quota.new_jobs(lane)
         rivals = self._rivals(lane)
+        if self._waits_for_quota(lane, rivals):
+            return None
         for turn, candidate in enumerate(rivals):
             claimed = self._claim(candidate, rivals=len(rivals) - turn)
             if isinstance(claimed, Run):
@@ -95,9 +102,10 @@ class Claims:
         free = self._most(kind) - self._runs.open_runs(kind)
         if free <= 0:
             return Refused.BUSY
-        queues = self._gather(lane)
         # The other lanes want sessions too.
         sessions = max(1, free - rivals + 1)
+        # Enough to fill them all: only so is one session's share known.
+        queues = self._gather(lane, self._limits.items * sessions)
         chosen = choose(queues.by_caller, queues.served, self._limits, now=time.time(), sessions=sessions)
         if not chosen:
             return Refused.EMPTY
@@ -109,9 +117,8 @@ class Claims:
             floor=floor_of(queues.by_caller, queues.served),
         )
 
-    def _gather(self, lane: str) -> Queues:
-        """What waits in the lane, once the oldest of it has waited for company."""
-        most = self._limits.items
+    def _gather(self, lane: str, most: int) -> Queues:
+        """The first jobs of each caller in the lane, once the oldest of it has waited for company."""
         queues = self._lanes.queues(lane, most)
         window = self._settings.batch_window_seconds
         wait = min((job.created_at for job in queues.jobs), default=0.0) + window - time.time()
@@ -119,6 +126,13 @@ class Claims:
             self._stopping.sleep(wait)
             queues = self._lanes.queues(lane, most)
         return queues
+
+    def _waits_for_quota(self, lane: str, rivals: list[str]) -> bool:
+        """Whether there is a GPU session for these lanes, and no quota to spend in it."""
+        kind = self._kind(lane)
+        if kind != "gpu" or not rivals or self._runs.open_runs(kind) >= self._most(kind):
+            return False
+        return self._quota.is_shut(rivals)
 
     def _note_busy(self, lanes: list[str]) -> None:
         """Lets the jobs say why they wait."""

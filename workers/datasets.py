@@ -31,6 +31,12 @@ class Dataset:
 class DatasetHost(Protocol):
     """A place that keeps datasets. Errors are those of `app.shared.errors`; every call may be repeated."""
 
+    def slug(self, voice_id: str) -> str:
+        """The name of a voice's dataset here."""
+
+    def slugs(self) -> set[str]:
+        """The names of all datasets here that can be this installation's voices. Raises HostUnreachable."""
+
     def ref(self, slug: str) -> str:
         """How a push names the dataset."""
 

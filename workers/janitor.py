@@ -1,7 +1,7 @@
 """Deletes what is left on the hosts: kernels of runs that are over, and what belonged to voices that were removed.
 
-Kernels are found in two ways: a run that could not delete its own leaves a note, and now and then every kernel whose
-name begins like this installation's is looked at, for runs whose note or whose record was lost with Redis.
+They are found in two ways: who could not delete something leaves a note, and now and then every kernel and dataset
+whose name begins like this installation's is looked at, for those whose note or record was lost with Redis.
 """
 
 import random
@@ -17,7 +17,8 @@ from app.shared.audio_store import AudioStore
 from app.shared.errors import KavoxError, StoreUnavailable
 from app.shared.identifiers import created_at, is_id
 from app.shared.settings import Settings
-from app.shared.voice import dataset_slug, recording_name
+from app.shared.voice import PREFIX as VOICE_PREFIX
+from app.shared.voice import is_voice_id, recording_name
 from workers.datasets import DatasetHost
 from workers.kernel import KernelHost
 from workers.run_store import RunStore
@@ -74,20 +75,36 @@ class Janitor:
                 self._redis.srem(keys.LEFTOVERS, leftover)
 
     def _delete_orphans(self) -> None:
+        """What no note leads to, looked for now and then by one worker for all."""
+        for name in self._hosts:
+            if self._redis.set(keys.SWEPT + name, "1", nx=True, ex=_ORPHANS_PERIOD_SECONDS):
+                try:
+                    self._delete_orphan_kernels(name)
+                    self._delete_orphan_datasets(name)
+                except KavoxError as error:
+                    log.warning("orphans not deleted yet", host=name, detail=error.detail)
+
+    def _delete_orphan_kernels(self, name: str) -> None:
         """Kernels of runs that are over; those of runs that nobody knows once they cannot be under way any more."""
         if self._settings.keep_kernels:
             return
-        for name, host in self._hosts.items():
-            if not self._redis.set(keys.SWEPT + name, "1", nx=True, ex=_ORPHANS_PERIOD_SECONDS):
+        slugs = self._hosts[name].slugs(f"{self._settings.kernel_prefix}-")
+        # Read afterwards: what is listed by now was pushed by a run that was open before.
+        for slug in sorted(self._orphans(slugs, self._runs.open_ids())):
+            self._hosts[name].delete(slug)
+            log.info("orphan kernel deleted", host=name, kernel=slug)
+
+    def _delete_orphan_datasets(self, name: str) -> None:
+        """Datasets of voices that nobody knows: their callers could not remove them any more."""
+        if name not in self._datasets:
+            return
+        for slug in sorted(self._datasets[name].slugs()):
+            voice_id = slug.removeprefix(f"{self._settings.kernel_prefix}-")
+            if not is_voice_id(voice_id) or self._voices.is_there(voice_id):
                 continue
-            try:
-                slugs = host.slugs(f"{self._settings.kernel_prefix}-")
-                # Read afterwards: what is listed by now was pushed by a run that was open before.
-                for slug in sorted(self._orphans(slugs, self._runs.open_ids())):
-                    host.delete(slug)
-                    log.info("orphan kernel deleted", host=name, kernel=slug)
-            except KavoxError as error:
-                log.warning("orphan kernels not deleted yet", host=name, detail=error.detail)
+            if time.time() - created_at(voice_id.removeprefix(VOICE_PREFIX)) > _GRACE_SECONDS:
+                self._datasets[name].delete(slug)
+                log.info("orphan dataset deleted", host=name, dataset=slug)
 
     def _orphans(self, slugs: Iterable[str], open_ids: set[str]) -> Iterable[str]:
         settings = self._settings
@@ -114,7 +131,7 @@ class Janitor:
         if host not in self._datasets or host in silent:
             return False
         try:
-            self._datasets[host].delete(dataset_slug(voice.id))
+            self._datasets[host].delete(self._datasets[host].slug(voice.id))
         except KavoxError as error:
             silent.add(host)
             log.warning("dataset not deleted yet", voice=voice.id, host=host, detail=error.detail)

@@ -6,6 +6,7 @@ What its errors mean stands in `kaggle_errors.py`; datasets are in `kaggle_datas
 import random
 import time
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,7 @@ _PAGE_SIZE = 500
 _LISTED_KERNELS = 100
 _FETCH_ATTEMPTS = 3
 _FETCH_PAUSE_SECONDS = 0.5
-# Where so many files cannot be had, the storage is down, and waiting is for whoever asked.
-_MOST_FAILED_FILES = 3
+_FETCHERS = 4
 # The log stream of one session; Kaggle ends sessions after 12 hours.
 _LONGEST_SESSION_SECONDS = 13 * 3600.0
 # Of output listings; a notebook that leaves more files than fit is none of ours.
@@ -89,7 +89,8 @@ class KaggleHost:
         request.session_timeout_seconds = push.timeout_seconds
         request.kernel_execution_type = KernelExecutionType.SAVE_AND_RUN_ALL
         try:
-            response = self._kernels.save_kernel(request)
+            with self.client.sending_until(push.not_after):
+                response = self._kernels.save_kernel(request)
         except UNREADABLE as error:
             raise push_error(error) from None
         return self._accepted(response, push)
@@ -150,22 +151,16 @@ class KaggleHost:
         return parse_array(self._outputs(kernel, page_token="").log or "")
 
     def download(self, kernel: Kernel, names: Collection[str], directory: Path) -> set[str]:
-        there: set[str] = set()
-        failed: list[HostUnreachable] = []
         # Kaggle lists "../" as it finds it; nothing is written outside the directory.
         plain = {name for name in names if Path(name).name == name}
-        for name, url in self._links(kernel, plain):
-            try:
-                self._fetch(kernel, name, url, directory)
-            except HostUnreachable as error:
-                failed.append(error)
-                if len(failed) == _MOST_FAILED_FILES:
-                    break
-            else:
-                there.add(name)
-        if failed:
-            raise failed[-1]
-        return there
+        with ThreadPoolExecutor(_FETCHERS) as fetchers:
+            fetched = {
+                name: fetchers.submit(self._fetch, kernel, name, url, directory)
+                for name, url in self._links(kernel, plain)
+            }
+        for one in fetched.values():
+            one.result()
+        return set(fetched)
 
     def delete(self, slug: str) -> None:
         request = ApiDeleteKernelRequest()

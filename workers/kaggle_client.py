@@ -4,8 +4,12 @@
 and prefers a token that it finds lying about over the account it is given: both are settled here.
 """
 
+import math
 import threading
-from typing import Any
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self, cast
 
 import requests
 from kagglesdk.kaggle_env import KaggleEnv
@@ -14,7 +18,7 @@ from kagglesdk.security.services.oauth_service import OAuthClient
 from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 from requests.adapters import HTTPAdapter
 
-from app.shared.errors import CredentialsRejected
+from app.shared.errors import CredentialsRejected, HostUnreachable
 from app.shared.kaggle_credentials import KaggleCredentials
 from workers.bodies import pieces
 from workers.kaggle_errors import UNREADABLE, message, read_error, status_code
@@ -26,10 +30,14 @@ class _TimeoutAdapter(HTTPAdapter):
     def __init__(self, timeout: tuple[float, float]) -> None:
         super().__init__()
         self._timeout = timeout
+        self.not_after = math.inf
 
     def send(self, *args: Any, **options: Any) -> requests.Response:
         if options.get("timeout") is None:
             options["timeout"] = self._timeout
+        # Asked at the last moment: whoever sends may have been frozen on the way here.
+        if time.monotonic() > self.not_after:
+            raise HostUnreachable("too late to send this; the worker was held up")
         response = super().send(*args, **options)
         if not options.get("stream"):
             # Read here as requests would afterwards, but heeding the time.
@@ -66,6 +74,10 @@ class KaggleClient:
             self._known_owner = answer.username
         return self._known_owner
 
+    def with_timeout(self, seconds: float) -> Self:
+        """The same account with another patience."""
+        return type(self)(credentials=self._credentials, owner=self._known_owner, timeout_seconds=seconds, url=self.url)
+
     @property
     def http(self) -> KaggleHttpClient:
         """This thread's client, for the services of kagglesdk."""
@@ -73,6 +85,16 @@ class KaggleClient:
             self._local.http = self._new_client()
         client: KaggleHttpClient = self._local.http
         return client
+
+    @contextmanager
+    def sending_until(self, moment: float) -> Iterator[None]:
+        """This thread sends nothing after the moment of `time.monotonic()`. Raises HostUnreachable in place of it."""
+        adapter = cast("_TimeoutAdapter", self.http._session.get_adapter("https://"))
+        adapter.not_after = moment
+        try:
+            yield
+        finally:
+            adapter.not_after = math.inf
 
     def _new_client(self) -> KaggleHttpClient:
         given = self._credentials

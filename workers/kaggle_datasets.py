@@ -18,10 +18,12 @@ from kagglesdk.datasets.types.dataset_api_service import (
     ApiGetDatasetRequest,
     ApiGetDatasetStatusRequest,
     ApiListDatasetFilesRequest,
+    ApiListDatasetsRequest,
 )
-from kagglesdk.datasets.types.dataset_enums import DatabundleVersionStatus
+from kagglesdk.datasets.types.dataset_enums import DatabundleVersionStatus, DatasetSelectionGroup
 
 from app.shared.errors import HostUnreachable, ReferenceRefused
+from app.shared.voice import dataset_slug
 from workers.datasets import Dataset, DatasetState
 from workers.kaggle_client import KaggleClient
 from workers.kaggle_errors import UNREADABLE, dataset_error, read_error, status_code
@@ -37,10 +39,32 @@ _STATES = {
 
 
 class KaggleDatasets:
-    """The account's datasets on Kaggle, or on the emulator."""
+    """The account's datasets on Kaggle, or on the emulator; the names of this installation's begin with `prefix`."""
 
-    def __init__(self, client: KaggleClient) -> None:
+    def __init__(self, client: KaggleClient, prefix: str = "kavox") -> None:
         self._client = client
+        self._prefix = prefix
+
+    def slug(self, voice_id: str) -> str:
+        return dataset_slug(voice_id, self._prefix)
+
+    def slugs(self) -> set[str]:
+        found: set[str] = set()
+        page_token, seen = "", set[str]()
+        while page_token not in seen:
+            seen.add(page_token)
+            request = ApiListDatasetsRequest()
+            request.group = DatasetSelectionGroup.DATASET_SELECTION_GROUP_MY
+            request.search = self._prefix.replace("-", " ")
+            if page_token:
+                request.page_token = page_token
+            try:
+                page = self._datasets.list_datasets(request)
+            except UNREADABLE as error:
+                raise read_error(error) from None
+            found |= {(dataset.ref or "").rpartition("/")[2] for dataset in page.datasets or []}
+            page_token = page.next_page_token or ""
+        return {slug for slug in found if slug.startswith(f"{self._prefix}-")}
 
     def ref(self, slug: str) -> str:
         return f"{self._client.account()}/{slug}"

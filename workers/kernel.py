@@ -5,6 +5,7 @@ knows nothing but this file. Every method has a time-out of its own, and all but
 with the same outcome.
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -39,6 +40,8 @@ class Push:
     `slug` is fresh for each run and derives from the run's id; `notebook` is the whole source as nbformat JSON.
     `environment` names variables of this process that the notebook may see; only the local host has a use for them.
     Its inputs are `datasets` (owner/slug) on Kaggle, and on the local host files by the name that they shall have.
+    `not_after` is a moment of `time.monotonic()`: a host hands nothing over later, because a worker that was frozen may
+    by then have been succeeded by another, which has looked for the kernel in vain and pushed it itself.
     """
 
     slug: str
@@ -49,6 +52,7 @@ class Push:
     environment: Collection[str] = ()
     datasets: Sequence[str] = ()
     references: Mapping[str, Path] = field(default_factory=dict)
+    not_after: float = math.inf
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,11 @@ class Lanes:
         """A run of the lane has been pushed: the next one starts afresh."""
         self._redis.delete(f"{keys.LANE}{lane}:failures")
 
+    def end_pauses(self) -> None:
+        """Lets every lane be claimed from at once; one that still has reason to rest is told so again."""
+        for lane in cast("set[str]", self._redis.smembers(keys.LANES)):
+            self._redis.delete(f"{keys.LANE}{lane}:pause")
+
     def _by_caller(self, lane: str, limit: int) -> dict[str, list[Candidate]]:
         key = keys.LANE + lane
         callers = sorted(cast("set[str]", self._redis.smembers(f"{key}:callers")))

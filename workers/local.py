@@ -48,6 +48,8 @@ class LocalHost:
     def push(self, push: Push) -> Kernel:
         """Starts the notebook, at most once for a slug, however often and from wherever it is pushed."""
         folder = self._folder(push.slug)
+        if time.monotonic() > push.not_after:
+            raise HostUnreachable(f"too late to start the notebook {push.slug}; the worker was held up")
         with _unreachable(f"cannot start the notebook {push.slug}"):
             # Texts and speech are nobody else's.
             folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """The last step of a run: its outputs become each job's own audio, or its own error."""
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from app.shared.conversion import keep, provenance
 from app.shared.errors import AudioRejected, ConversionFailed, HostUnreachable, NotebookFailed
 from app.shared.job import Job, JobStatus, Phase
 from app.shared.provider import Provider
+from app.shared.scratch import Scratch
 from app.shared.settings import Settings
 from workers import outputs
 from workers.kernel import KernelHost, KernelState
@@ -21,13 +21,13 @@ from workers.lease import Lease
 from workers.run import Run, Step
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
-from workers.setbacks import Setbacks
+from workers.verdicts import Verdicts
 from workers.watch import Watch
 
 log = structlog.get_logger()
 
 # How many wavs are fetched before the first of them is published.
-_AT_ONCE = 10
+_AT_ONCE = 20
 
 
 class Publisher:
@@ -37,25 +37,27 @@ class Publisher:
         self,
         runs: RunStore,
         audio: AudioStore,
-        setbacks: Setbacks,
+        verdicts: Verdicts,
         settings: Settings,
         providers: Mapping[str, Provider],
         logs: RunLogs,
+        scratch: Scratch,
     ) -> None:
+        self._scratch = scratch
         self._logs = logs
         self._providers = providers
         self._runs = runs
         self._audio = audio
-        self._setbacks = setbacks
+        self._verdicts = verdicts
         self._settings = settings
 
     def publish(self, run: Run, host: KernelHost, lease: Lease) -> None:
         """Ends every job of the run, removes its kernel and closes it."""
         # None are left where a worker died between ending the last one and closing the run.
         if jobs := self._runs.jobs(run):
-            with tempfile.TemporaryDirectory(prefix=f"kavox-{run.id}-") as folder:
-                self._publish_jobs(run, jobs, host, lease, Path(folder))
-        self._setbacks.remove_kernel(run)
+            with self._scratch.folder() as folder:
+                self._publish_jobs(run, jobs, host, lease, folder)
+        self._verdicts.remove_kernel(run)
         self._runs.close(run)
         log.info("run published", jobs=len(jobs))
 
@@ -81,8 +83,9 @@ class Publisher:
             if not status.state.ended:
                 self._runs.record(run, step=Step.PUSHED)
                 raise HostUnreachable("the kernel was said to have ended, and is not said so any more") from None
-            late = time.time() - run.ended_at < self._settings.push_visibility
-            if late and status.state is not KernelState.ERROR:
+            # Of a clock that was set back meanwhile nothing can be learnt, and it must not be waited for.
+            recent = abs(time.time() - run.ended_at) < self._settings.push_visibility
+            if recent and status.state is not KernelState.ERROR:
                 raise HostUnreachable("the kernel has ended, and its result.json is not there yet") from None
             raise
 
@@ -118,11 +121,11 @@ class Publisher:
             audio = outputs.checked(item, directory, job.speech, self._providers[run.provider])
             shown = self._in_format(job, audio)
         except AudioRejected as error:
-            self._setbacks.fail_item(run, job, error)
+            self._verdicts.fail_item(run, job, error)
             return
         except ConversionFailed as error:
             # The engine did well: speaking it again would come to the same.
-            self._setbacks.fail_job(run, job, error)
+            self._verdicts.fail_job(run, job, error)
             return
         # Asked again right before it counts: a worker that was stopped for long must not publish over its successor.
         self._runs.renew(run)

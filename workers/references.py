@@ -9,7 +9,6 @@ files themselves. A voice that cannot be had fails its own jobs, not the run.
 """
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,8 @@ import structlog
 from app.shared.audio_store import AudioStore
 from app.shared.errors import Gone, HostUnreachable, KavoxError, ReferenceRefused
 from app.shared.job import Job
-from app.shared.voice import dataset_slug, recording_name
+from app.shared.scratch import Scratch
+from app.shared.voice import recording_name
 from workers.datasets import DatasetHost, DatasetState
 from workers.voice_records import VoiceRecords
 
@@ -49,9 +49,11 @@ class Recordings:
         voices: VoiceRecords,
         audio: AudioStore,
         datasets: Mapping[str, DatasetHost],
+        scratch: Scratch,
         ready_seconds: float = READY_SECONDS,
     ) -> None:
         self._ready_seconds = ready_seconds
+        self._scratch = scratch
         self._voices = voices
         self._audio = audio
         self._datasets = datasets
@@ -66,17 +68,17 @@ class Recordings:
         for job in jobs:
             if job.speech.reference is not None:
                 by_voice.setdefault(job.speech.reference["voice"], []).append(job)
-        with tempfile.TemporaryDirectory(prefix="kavox-references-") as folder:
+        with self._scratch.folder() as folder:
             found = References()
             for of_voice in by_voice.values():
                 reference = of_voice[0].speech.reference or {}
                 try:
                     if host in self._datasets:
-                        found.datasets.append(self._uploaded(host, reference, Path(folder), pause))
+                        found.datasets.append(self._uploaded(host, reference, folder, pause))
                     elif not self._voices.is_there(reference["voice"]):
                         raise _deleted(reference["voice"])
                     else:
-                        found.files[reference["file"]] = self._fetched(reference, Path(folder))
+                        found.files[reference["file"]] = self._fetched(reference, folder)
                 except ReferenceRefused as error:
                     found.refused += [(job, error) for job in of_voice]
             yield found
@@ -84,7 +86,7 @@ class Recordings:
     def _uploaded(self, host: str, reference: Mapping[str, Any], folder: Path, pause: Callable[[], None]) -> str:
         """The name of the dataset that has this recording."""
         voice_id, datasets = reference["voice"], self._datasets[host]
-        slug = dataset_slug(voice_id)
+        slug = datasets.slug(voice_id)
         known = self._voices.begin(voice_id, host, reference["file"])
         if known is None:
             raise _deleted(voice_id)

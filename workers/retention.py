@@ -42,8 +42,11 @@ class Retention:
     def _removed(self, job: Job) -> bool:
         """Whether the job's audio is gone, as it is where there never was any."""
         try:
-            for name in kept_names(job.id, job.audio) if job.audio else ():
-                self._audio.delete(name)
+            if job.audio is not None:
+                wav, *others = kept_names(job.id, job.audio)
+                # The wav first: as long as it is there, the API may make others of it.
+                self._audio.delete(wav)
+                self._audio.delete(*others)
         except StoreUnavailable as error:
             log.warning("audio not removed yet", job=job.id, detail=error.detail)
             return False

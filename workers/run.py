@@ -15,8 +15,9 @@ from typing import Any, Self
 
 from workers.kernel import Kernel
 
-# The kinds of open runs that are limited apart.
-SESSIONS = ("gpu", "own_gpu", "cpu")
+# The kinds of open runs that are limited apart; those that have ended hold no machine any more.
+ENDED = "ended"
+SESSIONS = ("gpu", "own_gpu", "cpu", ENDED)
 
 
 class Step(StrEnum):
@@ -35,6 +36,7 @@ class Run:
     `failures`: how many attempts in a row led to nothing, those of its lane before it was pushed included; `defects`:
     how many of them were Kavox's own fault. `gpu`: on a GPU of Kaggle's; `own_gpu`: on whatever GPU its machine has.
     `machine` names the only place that can go on with it, for a run of the local host; it is empty for all others.
+    `billed` are the GPU seconds that were put down for it.
     """
 
     id: str
@@ -57,6 +59,7 @@ class Run:
     pushed_at: float = 0.0
     running_at: float = 0.0
     ended_at: float = 0.0
+    billed: float = 0.0
     version: int = 0
     ref: str = ""
     url: str = ""

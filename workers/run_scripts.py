@@ -7,6 +7,8 @@ was stopped and wakes up again after another has taken over changes nothing.
 from app.shared import keys
 from app.shared.job import JobStatus
 from app.shared.transition import TRANSITION_LUA
+from workers.billing import BILL_LUA
+from workers.run import ENDED
 
 FENCED = "FENCED"
 
@@ -38,15 +40,17 @@ if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then
 end
 """
 
-# Takes run, lease, lane's pause, open runs, lane's busy note; token, lease ms, most runs, now, created_at, run id,
-# ids of jobs as JSON, fields of each job as JSON, fields of the run as JSON, the least speech that a caller who waits
-# has been given, in seconds.
+# Takes run, lease, lane's pause, open runs, lane's busy note, ended runs; token, lease ms, most runs, now, created_at,
+# run id, ids of jobs as JSON, fields of each job as JSON, fields of the run as JSON, the least speech that a caller who
+# waits has been given, in seconds.
 # Answers the jobs that were taken as JSON, 'paused', 'busy' or 'empty'. The speech is put down to its callers.
 CLAIM = f"""{TRANSITION_LUA}
 local before = redis.call('HGET', KEYS[1], 'jobs')
 if before then return before end
 if redis.call('EXISTS', KEYS[3]) == 1 then return 'paused' end
-if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[3]) then return 'busy' end
+local most, open = tonumber(ARGV[3]), redis.call('ZCARD', KEYS[4])
+-- Runs that wait to be published hold no session; but where none can be, no more machines are to be paid for.
+if open >= most or open + redis.call('ZCARD', KEYS[6]) >= 2 * most then return 'busy' end
 local taken, spent = {{}}, {{}}
 local shown = cjson.decode(ARGV[8])
 for _, id in ipairs(cjson.decode(ARGV[7])) do
@@ -102,10 +106,21 @@ redis.call('HSET', KEYS[1], unpack(cjson.decode(ARGV[2])))
 redis.call('DEL', KEYS[2])
 """
 
-# Takes run; fence, run id, fields of the run as JSON, fields of its jobs that have not ended as JSON.
-RECORD = f"""{_BELONGS}{_FENCE}
+# Takes run, open runs, ended runs; fence, run id, fields of the run as JSON, fields of its jobs that have not ended as
+# JSON. A run that is recorded as ended is billed, so that its jobs know their shares before they end, and holds no
+# session any more; one whose end was none holds it again.
+RECORD = f"""{_BELONGS}{BILL_LUA}{_FENCE}
 local fields = cjson.decode(ARGV[3])
 if #fields > 0 then redis.call('HSET', KEYS[1], unpack(fields)) end
+local ended = redis.call('HMGET', KEYS[1], 'step', 'ended_at')
+if ended[1] == '"ended"' then bill(KEYS[1], ended[2]) end
+local from, to = KEYS[3], KEYS[2]
+if ended[1] == '"ended"' then from, to = to, from end
+local created = redis.call('ZSCORE', from, ARGV[2])
+if created then
+  redis.call('ZREM', from, ARGV[2])
+  redis.call('ZADD', to, created, ARGV[2])
+end
 local shown = cjson.decode(ARGV[4])
 if #shown == 0 then return end
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
@@ -134,7 +149,8 @@ return transition(ARGV[3], ARGV[4], ARGV[5], cjson.decode(ARGV[6]), cjson.decode
 # Takes run, lease, open runs, lane's pause, lane's failures; fence, run id, now, fields of its jobs as JSON, pause ms,
 # reason, seconds for which the record is kept, failures, seconds for which they count.
 # Puts what is still running back into the lane and closes the run.
-GIVE_BACK = f"""{TRANSITION_LUA}{_BELONGS}{_CANCEL_REST}{_FENCE}
+GIVE_BACK = f"""{TRANSITION_LUA}{_BELONGS}{_CANCEL_REST}{BILL_LUA}{_FENCE}
+bill(KEYS[1], ARGV[3])
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
   if belongs(id, ARGV[2]) then
     transition(id, '{JobStatus.QUEUED}', ARGV[3], {{'{JobStatus.RUNNING}'}}, cjson.decode(ARGV[4]))
@@ -144,15 +160,18 @@ cancel_rest(KEYS[1], ARGV[2], ARGV[3])
 if tonumber(ARGV[5]) > 0 then redis.call('SET', KEYS[4], ARGV[6], 'PX', ARGV[5]) end
 redis.call('SET', KEYS[5], ARGV[8], 'EX', ARGV[9])
 redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('ZREM', '{keys.RUNS}{ENDED}', ARGV[2])
 redis.call('DEL', KEYS[2])
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 """
 
 # Takes run, lease, open runs; fence, run id, now, seconds for which the record is kept.
-CLOSE = f"""{TRANSITION_LUA}{_BELONGS}{_CANCEL_REST}{_FENCE}
+CLOSE = f"""{TRANSITION_LUA}{_BELONGS}{_CANCEL_REST}{BILL_LUA}{_FENCE}
+bill(KEYS[1], ARGV[3])
 cancel_rest(KEYS[1], ARGV[2], ARGV[3])
 redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('ZREM', '{keys.RUNS}{ENDED}', ARGV[2])
 redis.call('DEL', KEYS[2])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'fence', 1)

@@ -22,9 +22,10 @@ from app.shared.errors import LeaseLost
 from app.shared.job import Job, JobStatus, Phase, change, from_fields
 from app.shared.transition import flat, transition_arguments
 from workers import run_scripts
-from workers.run import SESSIONS, Run, stored
+from workers.run import ENDED, SESSIONS, Run, stored
 
 LEASE_SECONDS = 10
+LONGEST_BACKOFF_SECONDS = 900
 # How long a closed run can still be looked up, in seconds.
 _KEPT_SECONDS = 7 * 24 * 3600
 # After a quiet hour a lane's earlier failures no longer count.
@@ -52,21 +53,7 @@ class RunStore:
     def __init__(self, redis: Redis, worker: str) -> None:
         self._redis = redis
         self._worker = worker
-        self._scripts = {
-            name: redis.register_script(getattr(run_scripts, name))
-            for name in (
-                "CLAIM",
-                "ACQUIRE",
-                "RENEW",
-                "RELEASE",
-                "RECORD",
-                "START",
-                "SETTLE",
-                "GIVE_BACK",
-                "CLOSE",
-                "RESCUE",
-            )
-        }
+        self._scripts = {name: redis.register_script(getattr(run_scripts, name)) for name in _SCRIPTS}
 
     def jobs(self, run: Run) -> list[Job]:
         """The run's jobs that are still to be spoken."""
@@ -112,6 +99,7 @@ class RunStore:
                 f"{keys.LANE}{run.lane}:pause",
                 keys.RUNS + run.sessions,
                 f"{keys.LANE}{run.lane}:busy",
+                keys.RUNS + ENDED,
             ],
             args=[
                 self._token(run.id), LEASE_SECONDS * 1000, most_runs, repr(now), repr(run.created_at), run.id,
@@ -154,12 +142,11 @@ class RunStore:
     def record(self, run: Run, show: dict[str, Any] | None = None, **fields: Any) -> Run:
         """Writes fields of the run down, and shows fields of `show` in its jobs that have not ended."""
         written, shown = json.dumps(flat(stored(**fields))), json.dumps(flat(change(**(show or {}))))
-        self._write("RECORD", run, [], [run.id, written, shown])
+        self._write("RECORD", run, [keys.RUNS + run.sessions, keys.RUNS + ENDED], [run.id, written, shown])
         return replace(run, **fields)
 
-    def start(self, run: Run) -> Run:
+    def start(self, run: Run, now: float) -> Run:
         """Writes down that the run has got a machine, and counts that as an attempt of each of its jobs."""
-        now = time.time()
         if not run.running_at:
             self._write("START", run, [], [run.id, repr(now)])
         return replace(run, running_at=run.running_at or now)
@@ -225,9 +212,20 @@ class RunStore:
         for sessions in SESSIONS:
             for run_id in cast("list[str]", self._redis.zrange(keys.RUNS + sessions, 0, -1)):
                 retry_at = cast("str | None", self._redis.hget(keys.RUN + run_id, "retry_at"))
-                due = retry_at is not None and json.loads(retry_at) <= time.time()
-                if due and not self._redis.exists(f"{keys.RUN}{run_id}:lease"):
+                # Nobody lets go of a run for longer than that: the clock was set back since.
+                wait = json.loads(retry_at) - time.time() if retry_at is not None else 0.0
+                due = retry_at is not None and not 0 < wait <= LONGEST_BACKOFF_SECONDS
+                if due and not self._is_leased(run_id):
                     yield run_id
+
+    def _is_leased(self, run_id: str) -> bool:
+        """Whether the run has an owner. A lease that would last too long, after the clock was set back, is cut."""
+        lease = f"{keys.RUN}{run_id}:lease"
+        left = self._redis.pttl(lease)
+        if left > LEASE_SECONDS * 1000:
+            # An owner that lives renews it sooner than it ends.
+            self._redis.pexpire(lease, LEASE_SECONDS * 1000)
+        return left > 0
 
     def host_of(self, run_id: str) -> tuple[str, str, float]:
         """The run's host, the machine that it is bound to ('' for none) and the time of its creation."""

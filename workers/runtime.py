@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from functools import cache
 
+from redis import Redis
+
 from app.shared.audio_store import AudioStore
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import JobQueue
@@ -14,17 +16,22 @@ from app.shared.kaggle_credentials import KaggleCredentials, find_kaggle_credent
 from app.shared.presence import Presence
 from app.shared.provider import Provider, load_providers
 from app.shared.redis_client import connect, connect_for_queue, connect_for_rq_worker
+from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
 from workers.cancels import Cancels
 from workers.claim import Claims
+from workers.fallbacks import Fallbacks
 from workers.janitor import Janitor
 from workers.kaggle import KaggleHost
 from workers.kaggle_datasets import KaggleDatasets
+from workers.kaggle_quota import read_gpu_quota
 from workers.kernel import KernelHost
 from workers.kernel_metadata import load_kernel_metadata
 from workers.lanes import Lanes
 from workers.local import LocalHost
 from workers.publishing import Publisher
+from workers.quota_book import QuotaBook
+from workers.quota_gate import QuotaGate
 from workers.references import Recordings
 from workers.retention import Retention
 from workers.run_logs import RunLogs
@@ -33,7 +40,11 @@ from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.sweep import Sweep
 from workers.synthesis import Synthesis
+from workers.verdicts import Verdicts
 from workers.voice_records import VoiceRecords
+
+# Less than a worker's sign of life lasts, which comes from the same loop.
+_QUOTA_TIMEOUT_SECONDS = 8.0
 
 
 class Runtime:
@@ -52,12 +63,27 @@ class Runtime:
         kaggle = kaggle_host(settings)
         hosts: Mapping[str, KernelHost] = {kaggle.name: kaggle, "local": local_host(settings)}
         audio = AudioStore.open(settings.audio_url, settings.data_dir / "audio")
+        scratch = Scratch(settings.data_dir / "scratch")
+        scratch.clear()
         local_providers = _local_providers(providers)
         self.presence = Presence(self.name, time.time(), sorted(hosts), local_providers)
         runs, lanes, logs = RunStore(self.redis, self.name), Lanes(self.redis), RunLogs(self.redis, audio)
-        voices, datasets = VoiceRecords(self.redis), {kaggle.name: KaggleDatasets(kaggle.client)}
+        voices, datasets = (
+            VoiceRecords(self.redis),
+            {kaggle.name: KaggleDatasets(kaggle.client, settings.kernel_prefix)},
+        )
         machine = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
-        setbacks = Setbacks(runs, hosts, settings, logs)
+        quota = QuotaGate(
+            redis=self.redis,
+            book=_quota_book(self.redis, kaggle, settings),
+            lanes=lanes,
+            fallbacks=Fallbacks(self.redis, self.queue),
+            queue=self.queue,
+            settings=settings,
+            host=kaggle.name,
+        )
+        verdicts = Verdicts(runs, hosts, settings)
+        setbacks = Setbacks(settings=settings, runs=runs, hosts=hosts, verdicts=verdicts, logs=logs, quota=quota)
         claims = Claims(
             settings=settings,
             runs=runs,
@@ -68,6 +94,7 @@ class Runtime:
             local_providers=local_providers,
             machine=machine,
             stopping=self.stopping,
+            quota=quota,
         )
         janitor = Janitor(
             redis=self.redis,
@@ -85,6 +112,7 @@ class Runtime:
             queue=self.queue,
             retention=Retention(self.redis, audio, logs, settings),
             janitor=janitor,
+            quota=quota,
         )
         self.synthesis = Synthesis(
             settings=settings,
@@ -93,11 +121,12 @@ class Runtime:
             queue=self.queue,
             providers=providers,
             hosts=hosts,
-            recordings=Recordings(voices, audio, datasets),
+            recordings=Recordings(voices, audio, datasets, scratch),
             claims=claims,
             cancels=Cancels(runs, hosts),
             setbacks=setbacks,
-            publisher=Publisher(runs, audio, setbacks, settings, providers, logs),
+            verdicts=verdicts,
+            publisher=Publisher(runs, audio, verdicts, settings, providers, logs, scratch),
             machine=machine,
             stopping=self.stopping,
         )
@@ -128,6 +157,12 @@ def kaggle_host(settings: Settings) -> KaggleHost:
         timeout_seconds=settings.push_timeout,
         url=settings.kaggle_api_url if emulated else None,
     )
+
+
+def _quota_book(redis: Redis, kaggle: KaggleHost, settings: Settings) -> QuotaBook:
+    """The quota of Kaggle's account. A look at it keeps nobody waiting for long: work also goes on without."""
+    client = kaggle.client.with_timeout(min(_QUOTA_TIMEOUT_SECONDS, settings.push_timeout))
+    return QuotaBook(redis, kaggle.name, lambda: read_gpu_quota(client), fresh_seconds=settings.retry_seconds)
 
 
 def local_host(settings: Settings) -> LocalHost:

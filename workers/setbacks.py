@@ -10,8 +10,6 @@
     any other Permanent               its jobs fail, the kernel is deleted
     anything else                     a defect of ours: like Transient, but only a few times
 
-A job that fails alone, in a run that did well, runs once more with another seed.
-
 Nothing is retried for ever: a job older than KAVOX_MAX_WAIT_HOURS fails at its next setback.
 """
 
@@ -27,7 +25,6 @@ from redis.exceptions import RedisError
 
 from app.shared.errors import (
     AskedToWait,
-    CancelFailed,
     CredentialsRejected,
     Defect,
     InputsMissing,
@@ -41,23 +38,22 @@ from app.shared.errors import (
     SessionsTaken,
     StorageFull,
 )
-from app.shared.job import Job, JobStatus
+from app.shared.job import Job
 from app.shared.redis_client import is_outage, unavailable
 from app.shared.settings import Settings
-from app.shared.voice import dataset_slug
-from workers.cancels import unstopped
 from workers.diagnosis import Diagnosis, diagnose, failure
 from workers.kernel import KernelHost
+from workers.quota_gate import QuotaGate
 from workers.run import Run, Step
 from workers.run_logs import RunLogs
-from workers.run_store import RunStore
+from workers.run_store import LONGEST_BACKOFF_SECONDS, RunStore
 from workers.stopping import Interrupted
+from workers.verdicts import Verdicts
 
 log = structlog.get_logger()
 
-_LONGEST_BACKOFF_SECONDS = 900
-# Quota comes back weekly, so asking often is no use; a person may also raise it.
-_QUOTA_PAUSE_FACTOR = 15
+# Full, out of quota, beyond a file's largest size, mounted read-only as after a defect, not ours to write to.
+_DISK_TROUBLES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES}
 # How often a defect of ours is tried again before its jobs fail.
 _MOST_DEFECTS = 5
 # How often a kernel is taken without its inputs before their jobs fail: each time costs the start of a session.
@@ -71,11 +67,22 @@ _MOST_PARTS = 16
 class Setbacks:
     """Meets errors on behalf of the pipeline. Raises LeaseLost and redis' errors like the store that it writes to."""
 
-    def __init__(self, runs: RunStore, hosts: Mapping[str, KernelHost], settings: Settings, logs: RunLogs) -> None:
-        self._logs = logs
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        runs: RunStore,
+        hosts: Mapping[str, KernelHost],
+        verdicts: Verdicts,
+        logs: RunLogs,
+        quota: QuotaGate,
+    ) -> None:
+        self._settings = settings
         self._runs = runs
         self._hosts = hosts
-        self._settings = settings
+        self._verdicts = verdicts
+        self._logs = logs
+        self._quota = quota
 
     def meet(self, run: Run, error: Exception) -> None:
         """Decides what becomes of the run and its jobs, and lets go of the run in any case."""
@@ -86,31 +93,7 @@ class Setbacks:
         except Exception:
             # The last resort, so that a run whose setback met a defect does not come back at once, for ever.
             log.exception("setback not met")
-            self._runs.release(run, retry_at=time.time() + _LONGEST_BACKOFF_SECONDS, failures=run.failures + 1)
-
-    def fail_job(self, run: Run, job: Job, error: KavoxError) -> None:
-        """Ends one job with the error; the others of its run are not concerned."""
-        self._runs.settle(run, job, JobStatus.FAILED, error=error.view())
-
-    def fail_item(self, run: Run, job: Job, error: KavoxError) -> None:
-        """The job failed alone: it runs once more with another seed, unless its request named one."""
-        if job.failures or job.speech.seed is not None:
-            self.fail_job(run, job, error)
-            return
-        log.warning("job runs again", job=job.id, code=error.code, detail=error.detail)
-        self._runs.put_back(run, job, failures=job.failures + 1, group="")
-
-    def remove_kernel(self, run: Run) -> None:
-        """Deletes the kernel of a run whose jobs have ended; one that cannot be deleted now is left to the sweep."""
-        if self._settings.keep_kernels:
-            return
-        try:
-            self._hosts[run.host].delete(run.slug)
-        except KavoxError as error:
-            log.warning("kernel not deleted yet", kernel=run.ref, detail=error.detail)
-            self._runs.leave_to_sweep(run)
-            for job in self._runs.canceling(run):
-                self.fail_job(run, job, CancelFailed(unstopped(run, error)))
+            self._runs.release(run, retry_at=time.time() + LONGEST_BACKOFF_SECONDS, failures=run.failures + 1)
 
     def _decide(self, run: Run, error: Exception) -> None:
         if isinstance(error, Interrupted):
@@ -137,6 +120,8 @@ class Setbacks:
             return
         delay = self._delay(run, error)
         waiting = _waiting(error, delay)
+        if isinstance(error, QuotaExhausted):
+            waiting, delay = self._quota.refused(error)
         if run.step is Step.CLAIMED:
             # Sessions and quota that are taken are nobody's failure.
             failures = 0 if isinstance(error, SessionsTaken | QuotaExhausted) else run.failures + 1
@@ -149,10 +134,10 @@ class Setbacks:
         """The host does not attach these inputs, and will not: the run's other jobs go on without them."""
         slugs = {name.rpartition("/")[2] for name in error.inputs}
         cloned = [(job, job.speech.reference["voice"]) for job in self._runs.jobs(run) if job.speech.reference]
-        meant = [job for job, voice in cloned if dataset_slug(voice) in slugs]
+        meant = [job for job, voice in cloned if any(slug.endswith(voice) for slug in slugs)]
         # Under names that are none of theirs, any of them may be meant.
         for job in meant or [job for job, _ in cloned]:
-            self.fail_job(run, job, error)
+            self._verdicts.fail_job(run, job, error)
 
     def _run_again(self, run: Run, error: Permanent) -> None:
         """Another run may do better, once; a job that has had two goes fails."""
@@ -169,7 +154,7 @@ class Setbacks:
         """Its jobs go again, but for those that have had two goes."""
         for job in self._jobs_in_time(run, error):
             if job.attempts >= _MOST_ATTEMPTS:
-                self.fail_job(run, job, error)
+                self._verdicts.fail_job(run, job, error)
         delay = self._delay(run, error)
         waiting = _waiting(error, delay)
         self._runs.give_back(run, waiting=waiting, pause_seconds=delay, failures=run.failures + 1)
@@ -180,13 +165,13 @@ class Setbacks:
         one_caller = len({job.caller for job in self._runs.jobs(run)}) == 1
         error = failure(error, found, outcome=run.outcome, message=run.failure_message, quote=one_caller)
         jobs = self._jobs_in_time(run, error)
-        self.remove_kernel(run)
+        self._verdicts.remove_kernel(run)
         unknown = found.phase_reached is None and any(job.attempts >= _MOST_ATTEMPTS for job in jobs)
         if not found.reached_items and not unknown:
             self._give_back(run, error)
             return
         if len(jobs) == 1:
-            self.fail_item(run, jobs[0], error)
+            self._verdicts.fail_item(run, jobs[0], error)
         elif jobs:
             self._split(run, jobs, error)
         self._runs.close(run)
@@ -198,7 +183,7 @@ class Setbacks:
         log.warning("run split", jobs=len(jobs), family=family, failed=failed)
         for number, job in enumerate(jobs):
             if failed > _MOST_PARTS:
-                self.fail_job(run, job, error)
+                self._verdicts.fail_job(run, job, error)
             else:
                 self._runs.put_back(run, job, group=f"{family}/{failed}{'ab'[2 * number // len(jobs)]}")
 
@@ -207,9 +192,9 @@ class Setbacks:
             # Kept before the jobs fail: a failed job's log is there.
             self._logs.keep(run, self._hosts[run.host])
         for job in self._runs.jobs(run):
-            self.fail_job(run, job, error)
+            self._verdicts.fail_job(run, job, error)
         if run.step is not Step.CLAIMED:
-            self.remove_kernel(run)
+            self._verdicts.remove_kernel(run)
         self._runs.close(run)
 
     def _jobs_in_time(self, run: Run, error: KavoxError) -> list[Job]:
@@ -218,7 +203,7 @@ class Setbacks:
         young = self._young(jobs)
         for job in jobs:
             if job not in young:
-                self.fail_job(run, job, error)
+                self._verdicts.fail_job(run, job, error)
         return young
 
     def _young(self, jobs: list[Job]) -> list[Job]:
@@ -236,12 +221,10 @@ class Setbacks:
     def _delay(self, run: Run, error: KavoxError) -> float:
         """Seconds until the next attempt, a part of them at random, so that workers do not return together."""
         base = self._settings.retry_seconds
-        if isinstance(error, QuotaExhausted):
-            base *= _QUOTA_PAUSE_FACTOR
-        elif not isinstance(error, SessionsTaken):
-            base = min(_LONGEST_BACKOFF_SECONDS, base * 2 ** min(run.failures, 10))
+        if not isinstance(error, SessionsTaken):
+            base = min(LONGEST_BACKOFF_SECONDS, base * 2 ** min(run.failures, 10))
         asked = (error.retry_after or 0.0) if isinstance(error, AskedToWait) else 0.0
-        return max(min(asked, _LONGEST_BACKOFF_SECONDS), base * random.uniform(0.5, 1))  # noqa: S311  # no secret
+        return max(min(asked, LONGEST_BACKOFF_SECONDS), base * random.uniform(0.5, 1))  # noqa: S311  # no secret
 
 
 def _is_final(trouble: KavoxError, run: Run) -> bool:
@@ -265,7 +248,7 @@ def _typed(error: Exception) -> KavoxError:
         return error
     if isinstance(error, RedisError) and is_outage(error):
         return unavailable(error)
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageFull(f"{error.filename or 'the disk'}: no space left; make room, the run waits")
+    if isinstance(error, OSError) and error.errno in _DISK_TROUBLES:
+        return StorageFull(f"{error.filename or 'the disk'}: {error.strerror}; make room, the run waits")
     log.error("unexpected error", exc_info=error)
     return Defect(f"an error inside Kavox ({type(error).__name__}); the worker's log has it")

@@ -3,6 +3,9 @@
 import threading
 import time
 
+# How late a wait may notice one of the events that end it.
+_LOOK_SECONDS = 0.02
+
 
 class Interrupted(Exception):  # noqa: N818  # no error: the worker was asked to stop
     """The worker is to end at the recorded step."""
@@ -30,7 +33,7 @@ class Stopping:
         """Waits for so long or until one of the events is set. Raises Interrupted at a stop request."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if self.wait(min(left, 0.1)):
+            if self.wait(min(left, _LOOK_SECONDS)):
                 raise Interrupted
             if any(event.is_set() for event in or_until):
                 return

@@ -1,9 +1,10 @@
 """Finds what fell by the wayside, every few seconds in every worker: all of it may be done twice.
 
 - a run whose owner died is given to a worker again;
-- a lane whose wake-up was lost is woken;
+- a lane whose wake-up was lost is woken, and one that would rest for hours because the clock was set back;
 - a job whose run is not open any more goes back to its lane;
 - a job that has waited too long fails;
+- a lane that waits for GPU quota is looked at again;
 - what has been kept for long enough is removed (`retention.py`), and what is left on the hosts (`janitor.py`).
 """
 
@@ -16,9 +17,11 @@ from app.shared import keys
 from app.shared.job import JobStatus, change
 from app.shared.job_queue import JobQueue
 from app.shared.transition import TRANSITION, transition_arguments
+from workers.clock import Clock
 from workers.janitor import Janitor
 from workers.job_index import jobs_before
 from workers.lanes import Lanes
+from workers.quota_gate import QuotaGate
 from workers.retention import Retention
 from workers.run_store import RunStore
 
@@ -39,6 +42,7 @@ class Sweep:
         queue: JobQueue,
         retention: Retention,
         janitor: Janitor,
+        quota: QuotaGate,
     ) -> None:
         self._redis = redis
         self._runs = runs
@@ -46,10 +50,15 @@ class Sweep:
         self._queue = queue
         self._retention = retention
         self._janitor = janitor
+        self._quota = quota
+        self._clock = Clock()
         self._transition = redis.register_script(TRANSITION)
 
     def sweep(self) -> None:
         """Does everything that is due."""
+        if self._clock.set_back():
+            log.warning("the clock was set back; no lane rests any longer")
+            self._lanes.end_pauses()
         for run_id in self._runs.ownerless():
             self._queue.wake_run(run_id)
         for job_id in self._runs.rescue_jobs():
@@ -57,6 +66,7 @@ class Sweep:
         for lane in self._lanes.waiting():
             self._queue.wake_lane(lane)
         self._fail_overdue()
+        self._quota.tend()
         self._retention.expire()
         self._janitor.clean()
 

@@ -33,14 +33,19 @@ from workers.notebook import inject
 from workers.publishing import Publisher
 from workers.references import Recordings, References
 from workers.run import Run, Step
-from workers.run_store import RunStore
+from workers.run_store import LEASE_SECONDS, RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Interrupted, Stopping
+from workers.verdicts import Verdicts
 from workers.watch import Watch
 
 log = structlog.get_logger()
 
 _ABANDONED_SECONDS = 600  # after its deadline: a local run that its own machine has not ended is then anybody's
+
+
+# How many polls in short order follow the end of a session's log.
+_STALE_POLLS = 24
 
 
 class Synthesis:
@@ -59,6 +64,7 @@ class Synthesis:
         claims: Claims,
         cancels: Cancels,
         setbacks: Setbacks,
+        verdicts: Verdicts,
         publisher: Publisher,
         machine: str,
         stopping: Stopping,
@@ -73,6 +79,7 @@ class Synthesis:
         self._claims = claims
         self._cancels = cancels
         self._setbacks = setbacks
+        self._verdicts = verdicts
         self._publisher = publisher
         self._machine = machine
         self._stopping = stopping
@@ -103,7 +110,10 @@ class Synthesis:
                 self._go_on(run, lease)
             except LeaseLost as lost:
                 log.warning("run left to its new owner", reason=lost.detail)
-        # A session may be free now: whoever waits for one should hear of it at once.
+        self._wake_lanes()
+
+    def _wake_lanes(self) -> None:
+        """A session may be free now: whoever waits for one should hear of it at once."""
         for lane in self._lanes.waiting():
             self._queue.wake_lane(lane)
 
@@ -146,7 +156,7 @@ class Synthesis:
         jobs = self._runs.jobs(run)
         with self._recordings.gathered(run.host, jobs, self._pause(lease)) as references:
             for job, error in references.refused:
-                self._setbacks.fail_job(run, job, error)
+                self._verdicts.fail_job(run, job, error)
             if references.refused and len(references.refused) == len(jobs):
                 raise references.refused[0][1]
             yield references
@@ -156,11 +166,12 @@ class Synthesis:
     def push(self, run: Run, notebook: str, references: References, lease: Lease) -> Run:
         """Hands the notebook over exactly once, and records the kernel."""
         lease.check()
+        not_after = time.monotonic() + min(LEASE_SECONDS, self._settings.push_timeout)
         sha256 = hashlib.sha256(notebook.encode()).hexdigest()
         # Written down first: from here on the kernel may exist, whatever happens to this worker.
         run = self._runs.record(run, step=Step.PUSHING, pushing_at=time.time(), notebook_sha256=sha256)
         try:
-            kernel = self._hosts[run.host].push(self._push(run, notebook, references))
+            kernel = self._hosts[run.host].push(self._push(run, notebook, references, not_after))
         except PushUncertain as doubt:
             log.warning("push uncertain", reason=doubt.detail)
             run = self.look_for_kernel(run, lease)
@@ -187,7 +198,7 @@ class Synthesis:
         fields = {"version": kernel.version, "ref": kernel.ref, "url": kernel.url, "failures": 0}
         return self._show_run(run, Phase.KERNEL_QUEUED, step=Step.PUSHED, pushed_at=time.time(), **fields)
 
-    def _push(self, run: Run, notebook: str, references: References) -> Push:
+    def _push(self, run: Run, notebook: str, references: References, not_after: float) -> Push:
         provider = self._providers[run.provider]
         return Push(
             slug=run.slug,
@@ -198,6 +209,7 @@ class Synthesis:
             environment=provider.environment,
             datasets=references.datasets,
             references=references.files,
+            not_after=not_after,
         )
 
     # follow
@@ -206,12 +218,13 @@ class Synthesis:
         """Polls until the session has ended, and shows meanwhile how far it is."""
         watch = self._watch(run)
         shortest, longest = self._settings.polling
-        gap = shortest
+        gap, hurry_until = shortest, 0.0
         with LogFollower(self._hosts[run.host], run.kernel) as follower:
             while True:
                 lease.check()
                 if lease.cancels.is_set() and self._cancels.heed(run, lease):
-                    return self._runs.record(run, step=Step.ENDED, outcome=KernelState.CANCELED.value)
+                    canceled = KernelState.CANCELED.value
+                    return self._runs.record(run, step=Step.ENDED, outcome=canceled, ended_at=time.time())
                 run, status = watch.read(run)
                 if status.state.ended:
                     break
@@ -220,11 +233,16 @@ class Synthesis:
                 if (news := follower.news()) is not None:
                     self._runs.record(run, show={"phase": news.phase, "progress": round(news.fraction, 3)})
                 self._stopping.sleep(max(gap, min(status.retry_after or 0, longest)), follower.ended, lease.cancels)
-                gap = shortest if follower.ended.is_set() else min(longest, gap * 1.5)
-                follower.ended.clear()
+                if follower.ended.is_set():
+                    # The status comes after the log's end, sometimes long after.
+                    hurry_until = time.monotonic() + _STALE_POLLS * shortest
+                    follower.ended.clear()
+                gap = shortest if time.monotonic() < hurry_until else min(longest, gap * 1.5)
         log.info("kernel ended", outcome=status.state.value)
         fields = {"outcome": status.state.value, "failure_message": status.message, "ended_at": time.time()}
-        return self._show_run(run, Phase.DOWNLOADING, step=Step.ENDED, **fields)
+        run = self._show_run(run, Phase.DOWNLOADING, step=Step.ENDED, **fields)
+        self._wake_lanes()
+        return run
 
     # publish
 

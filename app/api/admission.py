@@ -106,7 +106,11 @@ class Admission:
 
     def asks_workers(self, request: SpeechRequest, cloned: ClonedVoice | None = None) -> bool:
         """Whether `admit` will look at `local_providers`."""
-        return request.gpu is False or "kaggle" not in self._provider_for(request, cloned).hosts
+        return (
+            request.gpu is False
+            or request.on_unavailable is not None
+            or "kaggle" not in self._provider_for(request, cloned).hosts
+        )
 
     def cloning_provider(self, wanted: str) -> Provider:
         """The provider of this name, which can clone a voice. Raises RequestRefused, listing those that can."""

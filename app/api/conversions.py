@@ -5,8 +5,6 @@ on by itself, and is there when the caller comes back.
 """
 
 import asyncio
-import tempfile
-from pathlib import Path
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +15,7 @@ from app.shared.audio_store import AudioStore
 from app.shared.conversion import keep, provenance
 from app.shared.errors import Gone, KavoxError
 from app.shared.job import Job
+from app.shared.scratch import Scratch
 
 AT_ONCE = 2
 MOST_WAITING = 50
@@ -29,8 +28,9 @@ log = structlog.get_logger(__name__)
 class Conversions:
     """Those of one API process."""
 
-    def __init__(self, audio: AudioStore) -> None:
+    def __init__(self, audio: AudioStore, scratch: Scratch) -> None:
         self._audio = audio
+        self._scratch = scratch
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
@@ -67,7 +67,7 @@ class Conversions:
 
     async def _in_turn(self, name: str, job: Job, wanted: AudioFormat) -> None:
         async with self._turns:
-            await run_in_threadpool(_make, self._audio, name, job, wanted)
+            await run_in_threadpool(self._make, name, job, wanted)
 
     def _forget(self, name: str, task: asyncio.Task[None]) -> None:
         del self._under_way[name]
@@ -76,15 +76,13 @@ class Conversions:
             level = log.warning if isinstance(error, KavoxError) else log.error
             level("conversion failed", name=name, error=str(error))
 
-
-def _make(audio: AudioStore, name: str, job: Job, wanted: AudioFormat) -> None:
-    known = job.audio or {}
-    wav_name = kept_name(job.id, known, FORMATS[WAV])
-    with tempfile.TemporaryDirectory(prefix="kavox-") as folder:
-        wav = Path(folder) / "source.wav"
-        audio.download(wav_name, wav)
-        keep(audio, name, wav, Path(folder) / "made", wanted, provenance(job))
-    if not audio.has(wav_name):
-        # It expired meanwhile. Retention removes the wav first: what is kept while the wav is there goes with it.
-        audio.delete(name)
-        raise Gone("the audio is no longer stored", code="audio_expired")
+    def _make(self, name: str, job: Job, wanted: AudioFormat) -> None:
+        wav_name = kept_name(job.id, job.audio or {}, FORMATS[WAV])
+        with self._scratch.folder() as folder:
+            wav = folder / "source.wav"
+            self._audio.download(wav_name, wav)
+            keep(self._audio, name, wav, folder / "made", wanted, provenance(job))
+        if not self._audio.has(wav_name):
+            # It expired meanwhile. Retention removes the wav first: what is kept while the wav is there goes with it.
+            self._audio.delete(name)
+            raise Gone("the audio is no longer stored", code="audio_expired")

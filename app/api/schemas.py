@@ -40,6 +40,9 @@ class SpeechRequest(BaseModel):
     max_wait_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="Fail with wait_expired if it still waits after so long."
     )
+    on_unavailable: Choice | None = Field(
+        None, description="local:<provider>: spoken by it on a worker's own machine when there is no GPU quota."
+    )
     options: dict[str, Any] = Field({}, description="Settings of the engine, as GET /providers lists them.")
     metadata: dict[str, Any] = Field({}, description="Yours: kept with the job and given back, up to 16 KiB.")
 
@@ -135,7 +138,7 @@ class JobView(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     progress: float
-    position: int | None = Field(description="How many jobs of its lane come before it, while it waits.")
+    position: int | None = Field(description="How many jobs of its lane are older or more urgent, while it waits.")
     eta_seconds: float | None
     warnings: Sequence[str]
     waiting: Waiting | None
@@ -143,7 +146,7 @@ class JobView(BaseModel):
     audio: AudioView | None
     cached: bool
     run: RunView | None
-    gpu_seconds: float | None = Field(description="GPU time that the job took; 0 for one without a GPU.")
+    gpu_seconds: float | None = Field(description="The job's share of its runs' GPU time; null until a run has ended.")
     metadata: dict[str, Any]
     urls: Urls
 
@@ -166,7 +169,7 @@ class JobView(BaseModel):
             eta_seconds=None,
             audio=None if job.audio is None else AudioView(url=urls.audio, **job.audio),
             cached=False,
-            gpu_seconds=None if speech.gpu else 0,
+            gpu_seconds=_gpu_seconds(job),
             urls=urls,
         )
 
@@ -194,6 +197,12 @@ def _phase(job: Job, waiting: dict[str, Any] | None) -> Phase:
     if job.status is JobStatus.QUEUED and waiting and waiting["code"] in set(Phase):
         return Phase(waiting["code"])
     return job.phase
+
+
+def _gpu_seconds(job: Job) -> float | None:
+    if job.speech.gpu and not job.gpu_seconds and not job.status.terminal:
+        return None
+    return round(job.gpu_seconds, 3)
 
 
 def _time(seconds: float) -> datetime:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from typing import Annotated
 
 import structlog
@@ -10,6 +11,7 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from app.api.dependencies import Admitting, Caller, Config, Connection, Jobs, Voices, Wakeups
+from app.api.fallback import admit_fallback
 from app.api.json_body import read_json
 from app.api.problems import responses
 from app.api.schemas import EXAMPLES, JobView, SpeechRequest, job_path
@@ -57,9 +59,12 @@ async def synthesize(
     workers = await living_workers(redis) if admission.asks_workers(speech_request, cloned) else []
     local_providers = {name for worker in workers for name in worker.local_providers}
     speech = admission.admit(speech_request, local_providers, cloned)
+    fallback, warnings = admit_fallback(admission, speech_request, speech, local_providers, cloned)
+    speech = replace(speech, warnings=[*speech.warnings, *warnings])
     now = time.time()
     longest = min(settings.max_wait_hours * 3600, speech_request.max_wait_seconds or math.inf)
-    job = Job(id=new_id(), caller=caller, created_at=now, speech=speech, deadline=now + longest)
+    deadline = now + longest
+    job = Job(id=new_id(), caller=caller, created_at=now, speech=speech, fallback=fallback, deadline=deadline)
     if await jobs.submit(job):
         await _wake(wakeups, job)
     response.headers["Location"] = job_path(job.id)

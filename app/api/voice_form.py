@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from app.api.problems import BodyTooLarge, InvalidForm, UnsupportedMediaType
 from app.api.schemas import Choice
-from app.shared.errors import RequestRefused
+from app.shared.errors import RequestRefused, StorageFull
 
 LARGEST_FILE = 20 * 1024 * 1024
 _LONGEST_FIELD = 16 * 1024
@@ -45,7 +45,7 @@ class VoiceForm(BaseModel):
 async def voice_form(request: Request) -> AsyncIterator[tuple[VoiceForm, UploadFile]]:
     """The fields and the file, which is on disk, and there for as long as the block runs.
 
-    Raises UnsupportedMediaType, InvalidForm, BodyTooLarge, RequestRefused or RequestValidationError.
+    Raises UnsupportedMediaType, InvalidForm, StorageFull, BodyTooLarge, RequestRefused or RequestValidationError.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "multipart/form-data":
@@ -59,6 +59,9 @@ async def voice_form(request: Request) -> AsyncIterator[tuple[VoiceForm, UploadF
     except ValueError:
         # What Python says of a charset that it cannot decode with.
         raise InvalidForm("the form cannot be read: send it as UTF-8, without another charset") from None
+    except OSError as error:
+        # A long recording is kept in a temporary file while it comes in.
+        raise StorageFull(f"the recording cannot be kept for now ({error.strerror}); free some space") from None
     try:
         fields = _by_name(form.multi_items())
         file = fields.pop("file", None)

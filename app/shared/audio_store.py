@@ -96,12 +96,17 @@ class AudioStore:
             wanted: GetOptions = {} if part is None else {"range": (part.start, part.stop)}
             return _pieces(await obstore.get_async(self._store, name, options=wanted))
 
-    def delete(self, name: str) -> None:
-        """Removes a file; one that is not there is no error. Raises StoreUnavailable."""
+    def delete(self, *names: str) -> None:
+        """Removes files, in one request where the store can; one that is not there is no error.
+
+        Raises StoreUnavailable.
+        """
         try:
-            obstore.delete(self._store, name)
+            obstore.delete(self._store, names)
         except FileNotFoundError:
-            return
+            # Nothing says what became of the others.
+            for name in names if len(names) > 1 else ():
+                self.delete(name)
         except (BaseError, OSError) as error:
             raise StoreUnavailable(f"the audio cannot be removed: {_cause(error)}") from None
 

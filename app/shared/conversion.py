@@ -15,13 +15,14 @@ import soxr
 
 from app.shared.audio_formats import AudioFormat
 from app.shared.audio_store import AudioStore
-from app.shared.errors import ConversionFailed
+from app.shared.errors import ConversionFailed, StorageFull
 from app.shared.job import Job
 
 _BLOCK_SECONDS = 1
 # Read as what they are, samples pass unchanged; as floats they would be rounded on their way back. Encoders that lose
 # something anyway get floats: libsndfile 1.2.2 makes noise of two channels of integers that are to become an mp3.
 _SAMPLES = {"PCM_U8": "int16", "PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32"}
+_SYSTEM_ERROR = 2  # libsndfile's number for what the operating system refuses
 
 
 def provenance(job: Job) -> Mapping[str, str]:
@@ -56,7 +57,10 @@ def keep(store: AudioStore, name: str, source: Path, target: Path, wanted: Audio
 
 
 def convert(source: Path, target: Path, wanted: AudioFormat, tags: Mapping[str, str]) -> int:
-    """Writes the wav `source` into `target` in another format; its sample rate. Raises ConversionFailed."""
+    """Writes the wav `source` into `target` in another format; its sample rate.
+
+    Raises ConversionFailed, or StorageFull where `target` cannot be written.
+    """
     try:
         with soundfile.SoundFile(source) as wav:
             rate, channels = wanted.rate_for(wav.samplerate), 1 if wanted.mono else wav.channels
@@ -68,7 +72,9 @@ def convert(source: Path, target: Path, wanted: AudioFormat, tags: Mapping[str, 
                 for block in _blocks(wav, wanted, rate, channels):
                     file.write(block)
             return rate
-    except (soundfile.SoundFileError, OSError) as error:
+    except soundfile.SoundFileError as error:
+        if getattr(error, "code", None) == _SYSTEM_ERROR:
+            raise StorageFull(f"the audio could not be written as {wanted.name}; free some space") from None
         raise ConversionFailed(f"the audio could not be made into {wanted.name}: {error}") from None
 
 

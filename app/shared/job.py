@@ -109,6 +109,7 @@ class Speech:
 class Job:
     """One request for speech and how far it has come. Times are seconds since 1970, UTC.
 
+    `fallback` is what is spoken instead, on a worker's own machine, when there is no GPU quota for `speech`.
     `attempts` are the runs with a machine that it was part of; `failures` counts how often it failed alone. Jobs of one
     `group` share a run with each other and with nobody else: a part of a run that failed as a whole.
     """
@@ -117,12 +118,14 @@ class Job:
     caller: str
     created_at: float
     speech: Speech
+    fallback: Speech | None = None
     deadline: float = math.inf
     status: JobStatus = JobStatus.QUEUED
     phase: Phase = Phase.WAITING
     progress: float = 0.0
     attempts: int = 0
     failures: int = 0
+    gpu_seconds: float = 0.0
     group: str = ""
     started_at: float | None = None
     finished_at: float | None = None
@@ -145,8 +148,8 @@ class Job:
 
 _STORED_AS_JSON = frozenset(
     {
-        "deadline", "progress", "attempts", "failures", "group", "started_at", "finished_at", "waiting", "error",
-        "audio", "run",
+        "deadline", "progress", "attempts", "failures", "gpu_seconds", "group", "started_at", "finished_at", "waiting",
+        "error", "audio", "run",
     }
 )  # fmt: skip
 
@@ -156,17 +159,25 @@ def to_fields(job: Job) -> dict[str, str]:
     return {
         "id": job.id,
         "caller": job.caller,
-        "lane": job.speech.lane,
-        "score": repr(job.lane_score),
-        "seconds": repr(job.speech.estimated_seconds),
-        "source_bytes": str(job.source_bytes),
         "created_at": repr(job.created_at),
-        "speech": json.dumps(asdict(job.speech)),
+        **speech_fields(job),
+        **({} if job.fallback is None else {"fallback": json.dumps(asdict(job.fallback))}),
         **change(
             status=job.status,
             phase=job.phase,
             **{name: getattr(job, name) for name in _STORED_AS_JSON},
         ),
+    }
+
+
+def speech_fields(job: Job) -> dict[str, str]:
+    """What is stored of the job's speech, and of its place in a lane."""
+    return {
+        "lane": job.speech.lane,
+        "score": repr(job.lane_score),
+        "seconds": repr(job.speech.estimated_seconds),
+        "source_bytes": str(job.source_bytes),
+        "speech": json.dumps(asdict(job.speech)),
     }
 
 
@@ -177,14 +188,19 @@ def change(**fields: object) -> dict[str, str]:
 
 def from_fields(fields: Mapping[str, str]) -> Job:
     """The job from the fields of its Redis hash."""
-    speech = json.loads(fields["speech"])
-    speech["priority"] = Priority(speech["priority"])
     return Job(
         id=fields["id"],
         caller=fields["caller"],
         created_at=float(fields["created_at"]),
-        speech=Speech(**speech),
+        speech=_speech(fields["speech"]),
+        fallback=_speech(fields["fallback"]) if "fallback" in fields else None,
         status=JobStatus(fields["status"]),
         phase=Phase(fields["phase"]),
         **{name: json.loads(fields[name]) for name in _STORED_AS_JSON if name in fields},
     )
+
+
+def _speech(stored: str) -> Speech:
+    speech = json.loads(stored)
+    speech["priority"] = Priority(speech["priority"])
+    return Speech(**speech)

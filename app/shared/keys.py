@@ -8,6 +8,7 @@
     kavox:lane:<lane>:busy         string  why nothing could be claimed from it a moment ago, as JSON
     kavox:lane:<lane>:failures     string  how many of its runs in a row were not even pushed
     kavox:lane:<lane>:woken        string  a wake-up for this lane is under way
+    kavox:lane:<lane>:fallbacks    set     its waiting jobs that may be spoken elsewhere when there is no quota
     kavox:lanes                    set     lanes that have had jobs
     kavox:queued                   zset    every waiting job by the time at which it gives up
     kavox:running                  zset    every job that is part of a run, by the time at which it became one
@@ -26,6 +27,10 @@
     kavox:voice:<id>               hash    one cloned voice (app/shared/voice_store.py says which fields)
     kavox:voices:<caller>          zset    a caller's cloned voices, in the order of their ids
     kavox:removed_voices           hash    by id: file and hosts of a recording that the sweep is still to delete
+    kavox:quota:<host>             hash    what Kaggle last said of the GPU quota (app/shared/quota.py: which fields)
+    kavox:quota:<host>:fresh       string  that reading still counts, or cannot be had for the moment
+    kavox:quota:<host>:wanted      string  somebody wants to know the quota
+    kavox:gpu_ledger:<host>:<week> hash    GPU seconds billed to each caller in the week that began then
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
 
@@ -50,5 +55,7 @@ LEFTOVERS = "kavox:leftovers"
 VOICE = "kavox:voice:"
 VOICES = "kavox:voices:"
 REMOVED_VOICES = "kavox:removed_voices"
+QUOTA = "kavox:quota:"
+GPU_LEDGER = "kavox:gpu_ledger:"
 WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"

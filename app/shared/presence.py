@@ -42,6 +42,13 @@ def depart(redis: Redis, name: str) -> None:
     redis.zrem(keys.WORKERS, name)
 
 
+def local_providers_of_living(redis: Redis) -> set[str]:
+    """The providers that some living worker can speak with on its own machine."""
+    names = cast("list[str]", redis.zrange(keys.WORKERS, 0, -1))
+    records = cast("list[str | None]", redis.mget([keys.WORKER + name for name in names])) if names else []
+    return {provider for record in records if record for provider in json.loads(record)["local_providers"]}
+
+
 async def living_workers(redis: AsyncRedis) -> list[Presence]:
     """The workers heard of within LIFETIME_SECONDS."""
     names = cast("list[str]", await redis.zrange(keys.WORKERS, 0, -1))

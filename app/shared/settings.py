@@ -22,7 +22,7 @@ from app.shared.kaggle_credentials import find_kaggle_credentials
 
 PREFIX = "KAVOX_"
 REAL_KAGGLE = "https://api.kaggle.com"
-_KERNEL_ID = re.compile(r"[A-Za-z0-9-]+/[a-z0-9][a-z0-9-]{1,24}")
+_KERNEL_ID = re.compile(r"[A-Za-z0-9-]+/[a-z0-9][a-z0-9-]{1,21}")
 
 KaggleMode = Literal["real", "emulated"]
 
@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     max_text_chars: int = Field(5000, ge=1)
     max_waiting_jobs: int = Field(100_000, ge=1)
     max_wait_hours: float = Field(168, gt=0)
+    quota_reserve_hours: float = Field(0, ge=0)
     result_ttl_hours: float = Field(168, gt=0)
 
     # The service
@@ -88,7 +89,7 @@ class Settings(BaseSettings):
     @classmethod
     def _owner_and_prefix(cls, value: str | None) -> str | None:
         if value and not _KERNEL_ID.fullmatch(value):
-            raise ValueError("must look like owner/prefix; the prefix has 2 to 25 small letters, digits and dashes")
+            raise ValueError("must look like owner/prefix; the prefix has 2 to 22 small letters, digits and dashes")
         return value or None
 
     @field_validator("local_input_dir", "emulator_input_dir", mode="before")
@@ -156,7 +157,7 @@ class Settings(BaseSettings):
 
     @property
     def kernel_prefix(self) -> str:
-        """What the slugs of this installation's kernels begin with."""
+        """What the slugs of this installation's kernels and datasets begin with."""
         return (self.kernel_id or "").rpartition("/")[2] or "kavox"
 
     @property

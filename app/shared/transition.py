@@ -17,6 +17,7 @@ local function enter_lane(id, lane, caller, score, deadline)
   redis.call('ZADD', all .. ':of:' .. caller, score, id)
   redis.call('SADD', all .. ':callers', caller)
   redis.call('ZADD', '{keys.QUEUED}', deadline, id)
+  if redis.call('HEXISTS', '{keys.JOB}' .. id, 'fallback') == 1 then redis.call('SADD', all .. ':fallbacks', id) end
 end
 local function leave_lane(id, lane, caller)
   local all = '{keys.LANE}' .. lane
@@ -24,6 +25,7 @@ local function leave_lane(id, lane, caller)
   redis.call('ZREM', all .. ':of:' .. caller, id)
   if redis.call('EXISTS', all .. ':of:' .. caller) == 0 then redis.call('SREM', all .. ':callers', caller) end
   redis.call('ZREM', '{keys.QUEUED}', id)
+  redis.call('SREM', all .. ':fallbacks', id)
 end
 """
 

@@ -60,6 +60,6 @@ def recording_name(file: str) -> str:
     return f"voices/{file}"
 
 
-def dataset_slug(voice_id: str) -> str:
-    """The voice's dataset on Kaggle: 33 characters, within Kaggle's 6 to 50."""
-    return f"kavox-{voice_id}"
+def dataset_slug(voice_id: str, prefix: str = "kavox") -> str:
+    """The voice's dataset on Kaggle; with a prefix of 22 characters it has the 50 that Kaggle allows."""
+    return f"{prefix}-{voice_id}"

@@ -1,6 +1,7 @@
 """What the service and its Kaggle have written down themselves, read behind their backs and never changed."""
 
 import json
+import os
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from app.shared import keys
 @dataclass(frozen=True)
 class Ledgers:
     """`runs` are the service's records by id, `open_runs` those not closed; `pushes` the emulator's accepted ones by
-    slug, deleted kernels included, and `kernels` the slugs that are still there."""
+    slug, deleted kernels included, and `kernels` the slugs that are still there; `half_written` are files that nobody
+    has finished or removed."""
 
     runs: dict[str, dict[str, str]]
     open_runs: list[str]
     pushes: Counter[str]
     kernels: list[str]
+    half_written: list[str]
 
     @property
     def pushed_twice(self) -> list[str]:
@@ -49,13 +52,19 @@ def read_ledgers(data_dir: Path) -> Ledgers:
         found = cast("list[str]", list(redis.scan_iter(keys.RUN + "*", count=1000, _type="HASH")))
         runs = {key.removeprefix(keys.RUN): cast("dict[str, str]", redis.hgetall(key)) for key in found}
         still = [run for kind in ("gpu", "cpu") for run in cast("list[str]", redis.zrange(keys.RUNS + kind, 0, -1))]
-    return Ledgers(runs, still, pushes, kernels)
+    return Ledgers(runs, still, pushes, kernels, _half_written(data_dir))
 
 
 def redis_of(data_dir: Path) -> Redis:
     """A connection to the embedded server of this directory."""
     address: dict[str, Any] = json.loads((data_dir / "valkey" / "server.json").read_text())
     return Redis(LOOPBACK, address["port"], password=address["password"], decode_responses=True, socket_timeout=10)
+
+
+def _half_written(data_dir: Path) -> list[str]:
+    """Parts of files, and whatever is still in a worker's scratch folder."""
+    found = [Path(place, name) for place, _, names in os.walk(data_dir) for name in names]
+    return [str(path) for path in found if path.suffix == ".part" or path.is_relative_to(data_dir / "scratch")]
 
 
 def _emulator(path: Path) -> tuple[Counter[str], list[str]]:

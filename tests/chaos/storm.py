@@ -65,9 +65,12 @@ def _submit_and_wait(script: Script, callers: Sequence[Caller], deadline: float)
 def _settled_books(data_dir: Path) -> Ledgers:
     """The books once the service has tidied up, or has not for long."""
     deadline = time.monotonic() + _TIDYING_SECONDS
-    while ((books := read_ledgers(data_dir)).open_runs or books.kernels) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        books = read_ledgers(data_dir)
+        if not (books.open_runs or books.kernels or books.half_written):
+            return books
         time.sleep(_LOOK_SECONDS)
-    return books
+    return read_ledgers(data_dir)
 
 
 def _write_evidence(path: Path, data_dir: Path, verdict: Verdict) -> None:

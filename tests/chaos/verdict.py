@@ -86,6 +86,7 @@ class Verdict:
             f"{len(self.wrong)} with wrong audio": not self.wrong,
             f"{len(self.strangers)} shown to strangers": not self.strangers,
             f"runs pushed twice: {self.ledgers.pushed_twice}": not self.ledgers.pushed_twice,
+            f"left half-written: {self.ledgers.half_written[:3]}": not self.ledgers.half_written,
             f"answers that no death explains: {self.surprises[:3]}": not self.surprises,
         }
         return [bar for bar, holds in bars.items() if not holds]

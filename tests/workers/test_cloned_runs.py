@@ -18,12 +18,14 @@ from app.shared.job_queue import JobQueue
 from app.shared.kaggle_credentials import KaggleCredentials
 from app.shared.provider import load_providers
 from app.shared.redis_client import connect_async, connect_for_queue
+from app.shared.scratch import Scratch
 from app.shared.settings import Settings
 from app.shared.voice import ClonedVoice, dataset_slug, new_voice_id, recording_name
 from app.shared.voice_store import VoiceStore
 from tests.mimic import write_mimic
 from tests.recordings import encoded, tone
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
+from tests.workers.gates import quota_gate
 from tests.workers.jobs import make_job, read, submit
 from workers.cancels import Cancels
 from workers.claim import Claims
@@ -40,6 +42,7 @@ from workers.run_store import RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.synthesis import Synthesis
+from workers.verdicts import Verdicts
 from workers.voice_records import VoiceRecords
 
 CONTENT = encoded(tone(3.5))
@@ -74,6 +77,7 @@ class Bench:
             push_visibility_seconds=3,
         )
         self.audio = AudioStore.open(None, folder / "audio")
+        self.scratch = Scratch(folder / "scratch")
         self.logs = RunLogs(redis, self.audio)
         self.records = VoiceRecords(redis)
         self.runs, self.lanes = RunStore(redis, "worker"), Lanes(redis)
@@ -92,7 +96,11 @@ class Bench:
     def worker(self, kind: type[KaggleHost] = KaggleHost) -> Synthesis:
         host = self.host(kind)
         hosts, providers, stopping = {HOST: host}, load_providers(self.notebooks), Stopping()
-        setbacks = Setbacks(self.runs, hosts, self.settings, self.logs)
+        quota = quota_gate(self.redis, self.queue, self.settings, host.client, HOST)
+        verdicts = Verdicts(self.runs, hosts, self.settings)
+        setbacks = Setbacks(
+            settings=self.settings, runs=self.runs, hosts=hosts, verdicts=verdicts, logs=self.logs, quota=quota
+        )
         claims = Claims(
             settings=self.settings,
             runs=self.runs,
@@ -103,6 +111,7 @@ class Bench:
             local_providers=(),
             machine="here",
             stopping=stopping,
+            quota=quota,
         )
         return Synthesis(
             settings=self.settings,
@@ -111,11 +120,12 @@ class Bench:
             queue=self.queue,
             providers=providers,
             hosts=hosts,
-            recordings=Recordings(self.records, self.audio, {HOST: KaggleDatasets(host.client)}),
+            recordings=Recordings(self.records, self.audio, {HOST: KaggleDatasets(host.client)}, self.scratch),
             claims=claims,
             cancels=Cancels(self.runs, hosts),
             setbacks=setbacks,
-            publisher=Publisher(self.runs, self.audio, setbacks, self.settings, providers, self.logs),
+            verdicts=verdicts,
+            publisher=Publisher(self.runs, self.audio, verdicts, self.settings, providers, self.logs, self.scratch),
             machine="here",
             stopping=stopping,
         )

@@ -15,7 +15,9 @@ from app.shared.settings import Settings
 from tests.hosts import host_at, make_push
 from tests.workers.emulator.driver import Emulator
 from tests.workers.jobs import cancel, make_job, make_run, read, submit
+from workers.datasets import DatasetState
 from workers.janitor import Janitor
+from workers.kaggle_datasets import KaggleDatasets
 from workers.run import Run
 from workers.run_store import RunStore
 from workers.voice_records import VoiceRecords
@@ -36,7 +38,7 @@ def clean(redis: Redis, emulator: Emulator, folder: Path, **settings: object) ->
         audio=AudioStore.open(None, folder),
         voices=VoiceRecords(redis),
         hosts={host.name: host},
-        datasets={},
+        datasets={host.name: KaggleDatasets(host.client)},
         settings=Settings(_env_file=None, **settings),  # type: ignore[arg-type]
     ).clean()
 
@@ -64,8 +66,25 @@ def test_orphan_kernels_are_found_by_their_names(
         host.push(make_push(slug=slug))
     clean(redis, emulator, tmp_path, keep_kernels=True)
     assert {kernel["slug"] for kernel in emulator.stats()["kernels"]} == kept | orphans
+    redis.delete(keys.SWEPT + host.name)
     clean(redis, emulator, tmp_path)
     assert {kernel["slug"] for kernel in emulator.stats()["kernels"]} == kept
+
+
+def test_datasets_of_voices_that_nobody_knows_are_deleted(redis: Redis, emulator: Emulator, tmp_path: Path) -> None:
+    """Kept: those of voices that are there, and what is so young that its voice may be on its way, or not ours."""
+    datasets = KaggleDatasets(host_at(emulator.url).client)
+    known, young, orphan = (f"voice-{one}" for one in (id_from(99), new_id(), id_from(99)))
+    redis.hset(f"{keys.VOICE}{known}", "record", "{}")
+    others = f"others-voice-{id_from(99)}"
+    recording = tmp_path / "recording.wav"
+    recording.write_bytes(b"RIFF of a voice")
+    for slug in [datasets.slug(known), datasets.slug(young), datasets.slug(orphan), others]:
+        datasets.create(slug, recording)
+    clean(redis, emulator, tmp_path)
+    states = [datasets.state(slug) for slug in (datasets.slug(known), datasets.slug(young), others)]
+    assert DatasetState.ABSENT not in states
+    assert datasets.state(datasets.slug(orphan)) is DatasetState.ABSENT
 
 
 def test_jobs_of_a_run_that_is_gone_are_rescued(redis: Redis, redis_url: str) -> None:

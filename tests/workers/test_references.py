@@ -18,6 +18,7 @@ from app.shared.job import Job
 from app.shared.kaggle_credentials import KaggleCredentials
 from app.shared.provider import load_providers
 from app.shared.redis_client import connect_async
+from app.shared.scratch import Scratch
 from app.shared.settings import Settings
 from app.shared.voice import ClonedVoice, dataset_slug, new_voice_id, recording_name
 from app.shared.voice_store import VoiceStore
@@ -50,11 +51,12 @@ class Desk:
     def __init__(self, url: str, redis: Redis, emulator: Emulator, folder: Path) -> None:
         self.url, self.redis, self.emulator = url, redis, emulator
         self.audio = AudioStore.open(None, folder / "audio")
+        self.scratch = Scratch(folder / "scratch")
         credentials = KaggleCredentials(username=OWNER, key=KEY)
         client = KaggleClient(credentials=credentials, owner=None, timeout_seconds=10, url=emulator.url)
         self.datasets = KaggleDatasets(client)
         self.records = VoiceRecords(redis)
-        self.recordings = Recordings(self.records, self.audio, {HOST: self.datasets})
+        self.recordings = Recordings(self.records, self.audio, {HOST: self.datasets}, self.scratch)
 
     def voice(self) -> ClonedVoice:
         """A voice as the API keeps it."""
@@ -169,7 +171,7 @@ def test_a_dataset_that_is_not_what_was_uploaded_is_not_used(desk: Desk, changed
             found = real.find(slug)
             return replace(found, **changed) if found and slug == dataset_slug(voice.id) else found
 
-    desk.recordings = Recordings(desk.records, desk.audio, {HOST: Meddled(real._client)})
+    desk.recordings = Recordings(desk.records, desk.audio, {HOST: Meddled(real._client)}, desk.scratch)
     found = desk.gather(voice, other)
     assert found.datasets == [f"{OWNER}/{dataset_slug(other.id)}"]
     assert codes(found) == ["dataset_public" if "private" in changed else "voice_unusable"]
@@ -220,7 +222,7 @@ def test_a_voice_that_is_removed_during_its_upload_leaves_nothing(desk: Desk) ->
             desk.sweep()
             super().create(slug, file)
 
-    desk.recordings = Recordings(desk.records, desk.audio, {HOST: Racing(desk.datasets._client)})
+    desk.recordings = Recordings(desk.records, desk.audio, {HOST: Racing(desk.datasets._client)}, desk.scratch)
     assert codes(desk.gather(voice)) == ["voice_deleted"]
     assert desk.state(voice) is DatasetState.READY
     desk.sweep()
@@ -250,7 +252,7 @@ def test_a_worker_that_dies_after_an_upload_for_a_removed_voice_leaves_nothing(d
             super().create(slug, file)
             raise HostUnreachable("the worker died")
 
-    desk.recordings = Recordings(desk.records, desk.audio, {HOST: Dying(desk.datasets._client)})
+    desk.recordings = Recordings(desk.records, desk.audio, {HOST: Dying(desk.datasets._client)}, desk.scratch)
     with pytest.raises(HostUnreachable):
         desk.gather(voice)
     assert codes(desk.gather(voice)) == ["voice_deleted"]
@@ -269,7 +271,7 @@ def test_a_dataset_that_is_never_ready_fails_its_own_jobs_only(desk: Desk) -> No
             return DatasetState.PROCESSING if stuck else found
 
     stuck = Stuck(desk.datasets._client)
-    desk.recordings = Recordings(desk.records, desk.audio, {HOST: stuck}, ready_seconds=0.1)
+    desk.recordings = Recordings(desk.records, desk.audio, {HOST: stuck}, desk.scratch, ready_seconds=0.1)
     found = desk.gather(voice, other)
     assert (codes(found), found.datasets) == (["voice_not_ready"], [f"{OWNER}/{dataset_slug(other.id)}"])
 

@@ -71,6 +71,24 @@ def test_no_more_runs_are_open_than_there_are_sessions(redis: Redis, redis_url: 
     assert isinstance(claim(runs, [second], most_runs=1), Run)
 
 
+def test_a_run_that_has_ended_holds_no_session(redis: Redis, redis_url: str) -> None:
+    """The next one may start while its audio is fetched; but not ever more where nothing can be published."""
+    jobs = [make_job() for _ in range(4)]
+    submit(redis_url, *jobs)
+    runs = RunStore(redis, "worker")
+    for job in jobs[:2]:
+        ended = claimed(runs, job)
+        runs.record(ended, step=Step.ENDED, ended_at=time.time())
+    assert claim(runs, [jobs[2]], most_runs=1) is Refused.BUSY
+    assert (runs.open_runs("cpu"), len(runs.open_ids())) == (0, 2)
+    runs.record(ended, step=Step.PUSHED)
+    assert runs.open_runs("cpu") == 1
+    runs.close(ended)
+    third = claim(runs, [jobs[2]], most_runs=1)
+    assert isinstance(third, Run)
+    assert claim(runs, [jobs[3]], most_runs=1) is Refused.BUSY
+
+
 def test_a_run_has_one_owner(redis: Redis, redis_url: str) -> None:
     """Nobody takes over a run whose lease lives."""
     job = make_job()
@@ -157,7 +175,7 @@ def test_a_job_that_was_put_back_is_nobody_elses_business(redis: Redis, redis_ur
     assert (read(redis_url, back).status, read(redis_url, back).failures) == (JobStatus.QUEUED, 1)
     now_in = claimed(runs, back)
     runs.record(former, show={"phase": Phase.CHECKING})
-    runs.start(former)
+    runs.start(former, time.time())
     assert not runs.settle(former, back, JobStatus.SUCCEEDED)
     runs.give_back(former, waiting=None, pause_seconds=0, failures=0)
     again = read(redis_url, back)

@@ -15,7 +15,7 @@ from workers.emulator.models import Session, Status
 from workers.emulator.sessions import Sessions
 from workers.emulator.wire import not_found
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.03
 """Time between two looks at a growing log."""
 
 CUT_SECONDS = 240

@@ -1,0 +1,85 @@
+"""GET /quota: what is left of the week's GPU quota, and whose share is how large."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from app.api.dependencies import Caller, Config, Connection
+from app.api.problems import responses
+from app.shared.quota import Quota, QuotaReading
+from app.shared.settings import Settings
+
+router = APIRouter(tags=["operations"])
+
+UNKNOWN = "Nothing has been read from Kaggle yet. A worker looks within seconds if it can: ask again."
+STALE = "These figures are old. A worker looks within seconds if it can: ask again."
+
+
+class GpuQuotaView(BaseModel):
+    """What Kaggle said at `read_at` of the account's week, all notebooks of its owner included."""
+
+    allowed_seconds: float
+    used_seconds: float
+    reserved_seconds: Annotated[float, Field(description="Held by sessions under way.")]
+    remaining_seconds: Annotated[float, Field(description="allowed - used - reserved")]
+    reserve_seconds: Annotated[float, Field(description="KAVOX_QUOTA_RESERVE_HOURS: kept for the account's owner.")]
+    available_seconds: Annotated[float, Field(description="What is left for Kavox: remaining - reserve.")]
+    refreshes_at: datetime
+    read_at: datetime
+    stale: Annotated[bool, Field(description="It is too old to be relied on, or of last week.")]
+
+
+class KavoxShareView(BaseModel):
+    """What Kavox' own runs took since `week_start`, as it counted itself."""
+
+    week_start: datetime
+    seconds: Annotated[float, Field(description="Of all callers.")]
+    by_caller: Annotated[Mapping[str, float], Field(description="Yours; all callers' where no keys are set.")]
+    others_seconds: Annotated[
+        float | None, Field(description="What Kaggle counts and Kavox did not use; null while that is not known.")
+    ]
+
+
+class QuotaView(BaseModel):
+    """`gpu` is null, and `detail` says so, as long as nothing is known."""
+
+    gpu: GpuQuotaView | None
+    kavox: KavoxShareView
+    detail: str | None
+
+
+@router.get("/quota", responses=responses(401, 503))
+async def read_quota(redis: Connection, settings: Config, caller: Caller) -> QuotaView:
+    """The GPU quota, as a worker last read it; asking makes a worker read it again."""
+    state = await Quota(redis, settings.kaggle_host).state()
+    shares = state.shares.by_caller
+    shown = {caller: shares.get(caller, 0.0)} if settings.callers else shares
+    gpu = None if state.reading is None else _gpu(state.reading, settings)
+    return QuotaView(
+        gpu=gpu,
+        kavox=KavoxShareView(
+            week_start=datetime.fromtimestamp(state.week_start, UTC),
+            seconds=round(state.shares.total, 3),
+            by_caller={name: round(seconds, 3) for name, seconds in shown.items()},
+            others_seconds=None if state.shares.others is None else round(state.shares.others, 3),
+        ),
+        detail=UNKNOWN if gpu is None else STALE if gpu.stale else None,
+    )
+
+
+def _gpu(reading: QuotaReading, settings: Settings) -> GpuQuotaView:
+    reserve = settings.quota_reserve_hours * 3600
+    return GpuQuotaView(
+        allowed_seconds=reading.allowed_seconds,
+        used_seconds=reading.used_seconds,
+        reserved_seconds=reading.reserved_seconds,
+        remaining_seconds=reading.remaining_seconds,
+        reserve_seconds=reserve,
+        available_seconds=max(0.0, reading.remaining_seconds - reserve),
+        refreshes_at=datetime.fromtimestamp(reading.refreshes_at, UTC),
+        read_at=datetime.fromtimestamp(reading.read_at, UTC),
+        stale=reading.is_stale(datetime.now(UTC).timestamp()),
+    )
