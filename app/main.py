@@ -16,6 +16,7 @@ from sse_starlette.sse import AppStatus
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
+from app.api import audio as audio_routes
 from app.api import (
     cloning,
     events,
@@ -32,6 +33,7 @@ from app.api import (
 from app.api.admission import Admission
 from app.api.body_limit import BodyLimit, body_limit
 from app.api.changes import Changes
+from app.api.conversions import Conversions
 from app.api.dependencies import Resources
 from app.api.recording import AT_ONCE
 from app.api.request_context import RequestContext
@@ -43,6 +45,7 @@ from app.shared.job_store import JobStore
 from app.shared.logs import set_up_logs
 from app.shared.provider import load_providers
 from app.shared.redis_client import connect_async, connect_for_queue
+from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
 from app.shared.voice_store import VoiceStore
 
@@ -80,6 +83,7 @@ def _build(settings: Settings) -> FastAPI:
             queue=JobQueue(queue_redis),
             changes=changes,
             decoding=asyncio.Semaphore(AT_ONCE),
+            conversions=Conversions(audio, Scratch(settings.data_dir / "scratch")),
         )
         serving_changes = asyncio.create_task(changes.serve())
         try:
@@ -101,7 +105,8 @@ def _build(settings: Settings) -> FastAPI:
         ],
     )
     problems.install(app)
-    for part in (synthesis, jobs, events, logs, voices, cloning, quota, operations, openai_speech, openai_catalog):
+    native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, operations)
+    for part in (*native, openai_speech, openai_catalog):
         app.include_router(part.router)
     return app
 

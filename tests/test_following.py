@@ -151,11 +151,14 @@ def test_audio_expires_and_then_its_record(scripted: Service, puppets: Puppets, 
         return response.status_code, response.json().get("code", "") if response.status_code != 200 else ""
 
     puppets.script()
-    job = scripted.submit("Gone tomorrow.")
+    job = scripted.submit("Gone tomorrow.", format="mp3")
     puppets.finish(puppets.kernel_of(job["id"]))
     assert scripted.finished(job["id"])["status"] == "succeeded"
     assert answer(job) == (200, "")
+    assert scripted.http.get(f"/jobs/{job['id']}/audio?format=flac").status_code == 200
+    kept = scripted.data_dir / "audio"
+    assert {path.suffix for path in kept.glob(f"{job['id']}*")} == {".wav", ".mp3", ".flac"}
     wait_for("the audio to expire", lambda: answer(job) == (410, "audio_expired"))
-    assert not [*(scripted.data_dir / "audio").glob(f"{job['id']}*")]
+    wait_for("its files to be removed", lambda: not [*kept.glob(f"{job['id']}*")])
     wait_for("the older record to expire", lambda: answer(spoken) == (404, "job_not_found"))
     assert scripted.http.get(f"/jobs/{spoken['id']}").status_code == 404

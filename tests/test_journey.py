@@ -6,6 +6,7 @@ import wave
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from tests.hearing import heard, share_heard, word_error_rate, words
 from tests.service import Service
@@ -81,6 +82,22 @@ def test_kernels_do_not_pile_up(service: Service) -> None:
     job = service.finished(service.submit("Clean up after yourself.")["id"])
     slug = job["run"]["kernel"].partition("/")[2]
     assert slug not in {kernel["slug"] for kernel in service.kaggle_stats()["kernels"] if kernel["status"] != "DELETED"}
+
+
+@pytest.mark.parametrize("wanted", ["mp3", "opus"])
+def test_a_job_announces_the_format_that_it_was_asked_for(service: Service, wanted: str) -> None:
+    """Format, size and sha256 are those of what is delivered, the sentence is heard in it, and the wav is kept too."""
+    job = service.finished(service.submit(SENTENCES[1], format=wanted)["id"])
+    assert job["status"] == "succeeded", job["error"]
+    audio, content = job["audio"], service.audio(job["id"])
+    assert (job["format"], audio["format"], audio["bytes"]) == (wanted, wanted, len(content))
+    assert audio["sha256"] == hashlib.sha256(content).hexdigest()
+    wav = service.http.get(audio["url"], params={"format": "wav"}).content
+    assert audio["wav"] == {"sample_rate": 24_000, "bytes": len(wav), "sha256": hashlib.sha256(wav).hexdigest()}
+    samples, rate = soundfile.read(io.BytesIO(content))
+    again = io.BytesIO()
+    soundfile.write(again, samples, rate, format="WAV", subtype="PCM_16")
+    assert word_error_rate(heard(again.getvalue()), words(SENTENCES[1])) <= 0.25
 
 
 SPEAKABLE = "The quick brown fox jumps over the lazy dog."

@@ -82,6 +82,12 @@ class Audio:
             "checks": self.checks,
         }
 
+    def view_as(self, extension: str, made: Path, sample_rate: int) -> dict[str, Any]:
+        """The same for a file in another format that was made from it."""
+        wav = {"sample_rate": self.sample_rate, "bytes": self.size, "sha256": self.sha256}
+        delivered = {"sample_rate": sample_rate, "bytes": made.stat().st_size, "sha256": _sha256(made)}
+        return {**self.view(), **delivered, "format": extension, "wav": wav}
+
 
 def fetch_result(host: KernelHost, run: Run, directory: Path) -> Result:
     """Downloads and reads result.json. Raises NotebookFailed when there is none, or it is not this run's."""

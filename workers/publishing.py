@@ -3,13 +3,17 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from app.shared.audio_store import AudioStore, audio_name
-from app.shared.errors import AudioRejected, HostUnreachable, NotebookFailed
+from app.shared.audio_formats import WAV, audio_format, kept_name
+from app.shared.audio_store import AudioStore
+from app.shared.conversion import keep, provenance
+from app.shared.errors import AudioRejected, ConversionFailed, HostUnreachable, NotebookFailed
 from app.shared.job import Job, JobStatus, Phase
 from app.shared.provider import Provider
+from app.shared.scratch import Scratch
 from app.shared.settings import Settings
 from workers import outputs
 from workers.kernel import KernelHost, KernelState
@@ -17,7 +21,6 @@ from workers.lease import Lease
 from workers.run import Run, Step
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
-from workers.scratch import Scratch
 from workers.verdicts import Verdicts
 from workers.watch import Watch
 
@@ -117,10 +120,27 @@ class Publisher:
                 reason = (item.error if item else None) or "no reason given"
                 raise AudioRejected(f"the notebook could not speak it: {reason}", code="synthesis_failed")
             audio = outputs.checked(item, directory, job.speech, self._providers[run.provider])
+            shown = self._in_format(job, audio)
         except AudioRejected as error:
             self._verdicts.fail_item(run, job, error)
             return
+        except ConversionFailed as error:
+            # The engine did well: speaking it again would come to the same.
+            self._verdicts.fail_job(run, job, error)
+            return
         # Asked again right before it counts: a worker that was stopped for long must not publish over its successor.
         self._runs.renew(run)
-        self._audio.put(audio_name(job.id, audio.sha256, "wav"), audio.path)
-        self._runs.settle(run, job, JobStatus.SUCCEEDED, audio=audio.view(), progress=1.0)
+        self._audio.put(kept_name(job.id, audio.view(), audio_format(WAV)), audio.path)
+        self._runs.settle(run, job, JobStatus.SUCCEEDED, audio=shown, progress=1.0)
+
+    def _in_format(self, job: Job, audio: outputs.Audio) -> dict[str, Any]:
+        """What the job shows of its audio; another format than wav, where it asked for one, is made and kept first."""
+        wanted, view = audio_format(job.speech.format), audio.view()
+        if wanted.name == WAV:
+            return view
+        made = audio.path.with_suffix(f".{wanted.name}")
+        try:
+            rate = keep(self._audio, kept_name(job.id, view, wanted), audio.path, made, wanted, provenance(job))
+            return audio.view_as(wanted.name, made, rate)
+        finally:
+            made.unlink(missing_ok=True)

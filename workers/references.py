@@ -21,9 +21,9 @@ import structlog
 from app.shared.audio_store import AudioStore
 from app.shared.errors import Gone, HostUnreachable, KavoxError, ReferenceRefused
 from app.shared.job import Job
+from app.shared.scratch import Scratch
 from app.shared.voice import recording_name
 from workers.datasets import DatasetHost, DatasetState
-from workers.scratch import Scratch
 from workers.voice_records import VoiceRecords
 
 log = structlog.get_logger()

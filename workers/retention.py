@@ -4,7 +4,8 @@ import structlog
 from redis import Redis
 
 from app.shared import keys
-from app.shared.audio_store import AudioStore, audio_name
+from app.shared.audio_formats import kept_names
+from app.shared.audio_store import AudioStore
 from app.shared.errors import StoreUnavailable
 from app.shared.job import Job
 from app.shared.settings import Settings
@@ -42,7 +43,10 @@ class Retention:
         """Whether the job's audio is gone, as it is where there never was any."""
         try:
             if job.audio is not None:
-                self._audio.delete(audio_name(job.id, job.audio["sha256"], job.audio["format"]))
+                wav, *others = kept_names(job.id, job.audio)
+                # The wav first: as long as it is there, the API may make others of it.
+                self._audio.delete(wav)
+                self._audio.delete(*others)
         except StoreUnavailable as error:
             log.warning("audio not removed yet", job=job.id, detail=error.detail)
             return False

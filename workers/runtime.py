@@ -16,6 +16,7 @@ from app.shared.kaggle_credentials import KaggleCredentials, find_kaggle_credent
 from app.shared.presence import Presence
 from app.shared.provider import Provider, load_providers
 from app.shared.redis_client import connect, connect_for_queue, connect_for_rq_worker
+from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
 from workers.cancels import Cancels
 from workers.claim import Claims
@@ -35,7 +36,6 @@ from workers.references import Recordings
 from workers.retention import Retention
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
-from workers.scratch import Scratch
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.sweep import Sweep

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from app.api.schemas import SpeechRequest
 from app.api.speaker import choose_model, choose_speaker
+from app.shared.audio_formats import audio_format
 from app.shared.errors import RequestRefused
 from app.shared.job import Priority, Speech
 from app.shared.manifest import Language
@@ -24,7 +25,6 @@ from app.shared.provider import Provider
 from app.shared.settings import Settings
 from app.shared.voice import ClonedVoice
 
-FORMATS = ("wav",)
 MAX_METADATA_BYTES = 16 * 1024
 LOCAL = "local"
 EMULATOR = "emulator"
@@ -81,7 +81,7 @@ class Admission:
         provider.check_options(request.options, model)
         speaker = choose_speaker(request, provider, model, cloned)
         language = provider.language(request.language, speaker.languages, speaker.label)
-        _check_format(request.format)
+        audio_format(request.format)  # raises for one that there is not
         _check_seed(request.seed, provider)
         _check_metadata(request)
         self._check_length(request.text, provider)
@@ -184,12 +184,6 @@ class Admission:
             f"Kaggle GPU deployment is only supported for {', '.join(names) or 'no'} providers. "
             f"Provider '{provider.name}' will run locally."
         )
-
-
-def _check_format(wanted: str) -> None:
-    if wanted not in FORMATS:
-        detail = f"there is no format '{wanted}'; valid: {', '.join(FORMATS)}"
-        raise RequestRefused("format", detail, code="unsupported_format", valid=list(FORMATS))
 
 
 def _check_seed(seed: int | None, provider: Provider) -> None:

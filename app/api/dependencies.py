@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from app.api.admission import Admission
 from app.api.changes import Changes
+from app.api.conversions import Conversions
 from app.shared.audio_store import AudioStore
 from app.shared.errors import Unauthorized
 from app.shared.job_queue import JobQueue
@@ -40,6 +41,7 @@ class Resources:
     queue: JobQueue
     changes: Changes
     decoding: asyncio.Semaphore
+    conversions: Conversions
 
 
 async def _resources(request: Request) -> Resources:
@@ -109,10 +111,15 @@ async def _decoding(owned: Owned) -> asyncio.Semaphore:
     return owned.decoding
 
 
+async def _conversions(owned: Owned) -> Conversions:
+    return owned.conversions
+
+
 Caller = Annotated[str, Depends(_caller)]
 Config = Annotated[Settings, Depends(_config)]
 Admitting = Annotated[Admission, Depends(_admission)]
 Audio = Annotated[AudioStore, Depends(_audio)]
+Converting = Annotated[Conversions, Depends(_conversions)]
 Connection = Annotated[Redis, Depends(_redis)]
 Decoding = Annotated[asyncio.Semaphore, Depends(_decoding)]
 Jobs = Annotated[JobStore, Depends(_jobs)]

@@ -53,6 +53,22 @@ class BodyTooLarge(errors.Permanent):
     code = "body_too_large"
 
 
+class RangeNotSatisfiable(errors.Permanent):
+    """The file has no such part; `size` is how many bytes there are."""
+
+    code = "range_not_satisfiable"
+
+    def __init__(self, detail: str, *, size: int) -> None:
+        super().__init__(detail)
+        self.size = size
+
+
+class ConversionPending(errors.Transient):
+    """The format that was asked for is being made, or waits for its turn."""
+
+    code = "conversion_pending"
+
+
 # The one table. The nearest class in an error's ancestry decides.
 STATUS: Mapping[type[Exception], int] = {
     InvalidJson: 400,
@@ -63,6 +79,7 @@ STATUS: Mapping[type[Exception], int] = {
     errors.Gone: 410,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
+    RangeNotSatisfiable: 416,
     errors.RequestRefused: 422,
     errors.Transient: 503,
     errors.KavoxError: 500,
@@ -160,6 +177,8 @@ def _culprits(culprits: Sequence[Mapping[str, str]]) -> dict[str, Any]:
 def _headers(error: errors.KavoxError, status: int) -> dict[str, str]:
     if isinstance(error, errors.Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, RangeNotSatisfiable):
+        return {"Content-Range": f"bytes */{error.size}", "Accept-Ranges": "bytes"}
     if isinstance(error, errors.Conflict) and error.retry_after is not None:
         return {"Retry-After": str(error.retry_after)}
     return {"Retry-After": str(STORE_RETRY_SECONDS)} if status == 503 else {}

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.shared.audio_formats import FORMATS
 from app.shared.job import Job, JobStatus, Phase
 from app.shared.job_store import Standing
 
@@ -32,7 +33,7 @@ class SpeechRequest(BaseModel):
     model: Choice | None = None
     voice: Choice | None = Field(None, description="One of GET /voices, or the id of one of your own.")
     language: Choice | None = None
-    format: Choice = Field("wav", description="Only wav so far.")
+    format: Choice = Field("wav", description=f"One of {', '.join(FORMATS)}: what `audio` will be.")
     gpu: bool | None = Field(None, description="false: not on Kaggle but on a worker's own machine.")
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(None, description="The same seed, the same speech.")
     priority: Literal["low", "normal", "high"] = "normal"
@@ -76,8 +77,16 @@ class JobError(BaseModel):
     retryable: bool
 
 
+class WavView(BaseModel):
+    """The wav that was checked, from which other formats are made."""
+
+    sample_rate: int
+    bytes: int
+    sha256: str
+
+
 class AudioView(BaseModel):
-    """The finished audio and what was checked about it."""
+    """The finished audio, in the format that the request named, and what was checked about it."""
 
     url: str
     format: str
@@ -86,6 +95,7 @@ class AudioView(BaseModel):
     bytes: int
     sha256: str
     checks: dict[str, Any]
+    wav: WavView | None = Field(None, description="What it was made from; null where it is the wav itself.")
 
 
 class RunView(BaseModel):

@@ -4,14 +4,19 @@ A file's name is made of the job's id and the content's sha256. What the file is
 because a local folder keeps no attributes. Writing is atomic: a reader sees the whole file or none.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from app.shared.errors import ConfigurationError, Gone, StorageFull, StoreUnavailable
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -47,33 +52,73 @@ class AudioStore:
         except (BaseError, OSError) as error:
             raise StorageFull(f"the audio cannot be stored: {_cause(error)}; free some space") from None
 
+    def put_new(self, name: str, content: Path) -> bool:
+        """Copies a file into the store unless there is one with that name already. Raises StorageFull."""
+        try:
+            obstore.put(self._store, name, content, mode="create")
+        except AlreadyExistsError:
+            return False
+        except (BaseError, OSError) as error:
+            raise StorageFull(f"the audio cannot be stored: {_cause(error)}; free some space") from None
+        return True
+
     def fetch(self, name: str) -> bytes:
         """The whole file. Raises Gone when it is not there, or StoreUnavailable."""
-        try:
+        with _reading():
             return bytes(obstore.get(self._store, name).bytes())
-        except FileNotFoundError:
-            raise Gone("the audio is no longer stored", code="audio_expired") from None
-        except (BaseError, OSError) as error:
-            raise StoreUnavailable(f"the audio cannot be read: {_cause(error)}") from None
 
-    async def stream(self, name: str) -> AsyncIterator[bytes]:
-        """The file's bytes, piece by piece. Raises at once Gone when it is not there, or StoreUnavailable."""
-        try:
-            answer = await obstore.get_async(self._store, name)
-        except FileNotFoundError:
-            raise Gone("the audio is no longer stored", code="audio_expired") from None
-        except (BaseError, OSError) as error:
-            raise StoreUnavailable(f"the audio cannot be read: {_cause(error)}; try again in a moment") from None
-        return _pieces(answer)
+    def download(self, name: str, target: Path) -> None:
+        """Copies a file out of the store. Raises Gone when it is not there, or StoreUnavailable."""
+        with _reading(), target.open("wb") as file:
+            for piece in obstore.get(self._store, name).stream(min_chunk_size=_CHUNK_BYTES):
+                file.write(piece)
 
-    def delete(self, name: str) -> None:
-        """Removes a file; one that is not there is no error. Raises StoreUnavailable."""
+    def has(self, name: str) -> bool:
+        """Whether the file is there. Raises StoreUnavailable."""
         try:
-            obstore.delete(self._store, name)
+            with _reading():
+                obstore.head(self._store, name)
+        except Gone:
+            return False
+        return True
+
+    async def size(self, name: str) -> int:
+        """The file's length in bytes. Raises Gone when it is not there, or StoreUnavailable."""
+        with _reading():
+            return int((await obstore.head_async(self._store, name))["size"])
+
+    async def stream(self, name: str, part: range | None = None) -> AsyncIterator[bytes]:
+        """The file's bytes, or a part of them, piece by piece.
+
+        Raises at once Gone when it is not there, or StoreUnavailable.
+        """
+        with _reading():
+            wanted: GetOptions = {} if part is None else {"range": (part.start, part.stop)}
+            return _pieces(await obstore.get_async(self._store, name, options=wanted))
+
+    def delete(self, *names: str) -> None:
+        """Removes files, in one request where the store can; one that is not there is no error.
+
+        Raises StoreUnavailable.
+        """
+        try:
+            obstore.delete(self._store, names)
         except FileNotFoundError:
-            return
+            # Nothing says what became of the others.
+            for name in names if len(names) > 1 else ():
+                self.delete(name)
         except (BaseError, OSError) as error:
             raise StoreUnavailable(f"the audio cannot be removed: {_cause(error)}") from None
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise Gone("the audio is no longer stored", code="audio_expired") from None
+    except (BaseError, OSError) as error:
+        raise StoreUnavailable(f"the audio cannot be read: {_cause(error)}; try again in a moment") from None
 
 
 async def _pieces(answer: "obstore.GetResult") -> AsyncIterator[bytes]:

@@ -28,7 +28,8 @@
         ├── KernelTimedOut        the kernel found no machine in time, or did not end in time
         ├── NotebookFailed        the kernel ended without a usable result.json
         │   └── ImageChanged      … because packages could not be installed or imported
-        └── AudioRejected         what the notebook delivered is not the audio that it promised
+        ├── AudioRejected         what the notebook delivered is not the audio that it promised
+        └── ConversionFailed      the audio is there, and cannot be made into the format asked for
 
 The type of an error decides what happens next; no caller reads messages.
 """
@@ -249,3 +250,10 @@ class AudioRejected(Permanent):
     """A delivered file is missing, empty, or not what result.json says."""
 
     code = "audio_rejected"
+
+
+class ConversionFailed(Permanent):
+    """The checked wav could not be encoded."""
+
+    code = "conversion_failed"
+    remedy = "The checked wav is not affected: ask for the format wav"

@@ -18,7 +18,7 @@ def test_finished_audio_is_streamed(api: httpx.Client, workshop: Workshop, job_i
     workshop.start(job_id)
     audio = workshop.succeed(job_id, WAV)
     job = api.get(f"/jobs/{job_id}").json()
-    assert job["audio"] == {"url": f"/jobs/{job_id}/audio", **audio}
+    assert job["audio"] == {"url": f"/jobs/{job_id}/audio", "wav": None, **audio}
     answer = api.get(job["audio"]["url"])
     assert (answer.status_code, answer.content) == (200, WAV)
     assert answer.headers["content-type"] == "audio/wav"

@@ -24,7 +24,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"text": "a", "voice": "grand"}, "voice", "unknown_voice"),
     ({"text": "a", "language": "fr"}, "language", "unknown_language"),
     ({"text": "a", "model": "large", "voice": "grand", "language": "de-at"}, "language", "unknown_language"),
-    ({"text": "a", "format": "mp3"}, "format", "unsupported_format"),
+    ({"text": "a", "format": "aac"}, "format", "unsupported_format"),
     ({"text": "a", "provider": "edge", "seed": 1}, "seed", "unsupported_seed"),
     ({"text": "a", "seed": -1}, "seed", "invalid_value"),
     ({"text": "a", "seed": 2**31}, "seed", "invalid_value"),
@@ -92,7 +92,7 @@ def test_a_problem_is_complete(api: httpx.Client) -> None:
         ({"text": "a", "model": "large", "voice": "x"}, ["heart", "grand"]),
         ({"text": "a", "language": "fr"}, ["en", "de-at"]),
         ({"text": "a", "options": {"sped": 1}}, ["speed", "mood", "whisper"]),
-        ({"text": "a", "format": "mp3"}, ["wav"]),
+        ({"text": "a", "format": "aac"}, ["wav", "flac", "mp3", "opus", "pcm"]),
     ],
 )
 def test_an_unknown_choice_lists_the_valid_ones(

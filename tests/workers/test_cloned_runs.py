@@ -18,6 +18,7 @@ from app.shared.job_queue import JobQueue
 from app.shared.kaggle_credentials import KaggleCredentials
 from app.shared.provider import load_providers
 from app.shared.redis_client import connect_async, connect_for_queue
+from app.shared.scratch import Scratch
 from app.shared.settings import Settings
 from app.shared.voice import ClonedVoice, dataset_slug, new_voice_id, recording_name
 from app.shared.voice_store import VoiceStore
@@ -38,7 +39,6 @@ from workers.publishing import Publisher
 from workers.references import Recordings
 from workers.run_logs import RunLogs
 from workers.run_store import RunStore
-from workers.scratch import Scratch
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.synthesis import Synthesis

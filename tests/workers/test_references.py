@@ -18,6 +18,7 @@ from app.shared.job import Job
 from app.shared.kaggle_credentials import KaggleCredentials
 from app.shared.provider import load_providers
 from app.shared.redis_client import connect_async
+from app.shared.scratch import Scratch
 from app.shared.settings import Settings
 from app.shared.voice import ClonedVoice, dataset_slug, new_voice_id, recording_name
 from app.shared.voice_store import VoiceStore
@@ -31,7 +32,6 @@ from workers.kaggle_client import KaggleClient
 from workers.kaggle_datasets import KaggleDatasets
 from workers.references import Recordings, References
 from workers.run_store import RunStore
-from workers.scratch import Scratch
 from workers.voice_records import VoiceRecords
 
 CONTENT = b"RIFF of a voice"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from workers.scratch import Scratch
+from app.shared.scratch import Scratch
 
 DYING = """
 import os, signal, sys
 from pathlib import Path
-from workers.scratch import Scratch
+from app.shared.scratch import Scratch
 with Scratch(Path(sys.argv[1])).folder() as folder:
     (folder / "a.wav.part").write_bytes(b"RIFF")
     os.kill(os.getpid(), signal.SIGKILL)

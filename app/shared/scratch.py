@@ -1,8 +1,8 @@
 """Folders for files on their way: recordings and speech that somebody asked for, so none of it may stay.
 
-They lie below the data directory and not in the machine's own folder for such things, because a worker that is killed
-removes nothing: the next one finds what it has left. Whoever uses a folder holds a lock on it, which ends with its
-process, so that no living worker's folder is taken away, be it frozen for hours.
+They lie below the data directory and not in the machine's own folder for such things, because a process that is
+killed removes nothing: the next worker finds what it has left. Whoever uses a folder holds a lock on it, which ends
+with its process, so that no living process' folder is taken away, be it frozen for hours.
 """
 
 import fcntl
@@ -38,7 +38,7 @@ class Scratch:
             os.close(lock)
 
     def clear(self) -> None:
-        """Removes what workers have left behind that are no more."""
+        """Removes what processes have left behind that are no more."""
         for path in self._directory.glob("*"):
             if (lock := _locked(path)) is not None:
                 shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,88 @@
+"""Audio in the format that a caller asks for: made when it is first asked for, then kept beside the wav.
+
+Requests for the same conversion share one, only a few are made at a time, and nobody waits for one without end: it goes
+on by itself, and is there when the caller comes back.
+"""
+
+import asyncio
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+
+from app.api.problems import ConversionPending
+from app.shared.audio_formats import FORMATS, WAV, AudioFormat, kept_name
+from app.shared.audio_store import AudioStore
+from app.shared.conversion import keep, provenance
+from app.shared.errors import Gone, KavoxError
+from app.shared.job import Job
+from app.shared.scratch import Scratch
+
+AT_ONCE = 2
+MOST_WAITING = 50
+PATIENCE_SECONDS = 25
+"""A minute of speech takes half a second to two seconds; whoever gives up after 30 s should hear why first."""
+
+log = structlog.get_logger(__name__)
+
+
+class Conversions:
+    """Those of one API process."""
+
+    def __init__(self, audio: AudioStore, scratch: Scratch) -> None:
+        self._audio = audio
+        self._scratch = scratch
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+
+    async def ready(self, job: Job, wanted: AudioFormat) -> int:
+        """The size of a finished job's audio in this format, once it is kept.
+
+        Raises Gone when the job's audio has expired, ConversionPending, ConversionFailed, StorageFull or
+        StoreUnavailable.
+        """
+        audio = job.audio or {}
+        name = kept_name(job.id, audio, wanted)
+        try:
+            return await self._audio.size(name)
+        except Gone:
+            # What the job announces was made by its worker: another file in its place would not be what was announced.
+            if wanted.name in {WAV, audio["format"]}:
+                raise
+        task = self._under_way.get(name) or self._start(name, job, wanted)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                # The others wait for it too, and so may this caller, next time.
+                await asyncio.shield(task)
+        except TimeoutError:
+            raise ConversionPending(f"the audio is still being made into {wanted.name}; come back for it") from None
+        return await self._audio.size(name)
+
+    def _start(self, name: str, job: Job, wanted: AudioFormat) -> asyncio.Task[None]:
+        if len(self._under_way) >= MOST_WAITING:
+            raise ConversionPending("too many conversions are waiting; come back, or ask for the job's own format")
+        task = asyncio.create_task(self._in_turn(name, job, wanted))
+        self._under_way[name] = task
+        task.add_done_callback(lambda done: self._forget(name, done))
+        return task
+
+    async def _in_turn(self, name: str, job: Job, wanted: AudioFormat) -> None:
+        async with self._turns:
+            await run_in_threadpool(self._make, name, job, wanted)
+
+    def _forget(self, name: str, task: asyncio.Task[None]) -> None:
+        del self._under_way[name]
+        if not task.cancelled() and (error := task.exception()):
+            # Nobody may be waiting any more who would hear of it.
+            level = log.warning if isinstance(error, KavoxError) else log.error
+            level("conversion failed", name=name, error=str(error))
+
+    def _make(self, name: str, job: Job, wanted: AudioFormat) -> None:
+        wav_name = kept_name(job.id, job.audio or {}, FORMATS[WAV])
+        with self._scratch.folder() as folder:
+            wav = folder / "source.wav"
+            self._audio.download(wav_name, wav)
+            keep(self._audio, name, wav, folder / "made", wanted, provenance(job))
+        if not self._audio.has(wav_name):
+            # It expired meanwhile. Retention removes the wav first: what is kept while the wav is there goes with it.
+            self._audio.delete(name)
+            raise Gone("the audio is no longer stored", code="audio_expired")

@@ -1,0 +1,96 @@
+"""Makes another format of a checked wav, and keeps it: libsndfile encodes, soxr changes the sample rate.
+
+A block at a time, because a clip may last twenty minutes. Blocks also keep libsndfile's ogg writer from overflowing its
+stack, as it does when it is handed everything at once.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+from app.shared.audio_formats import AudioFormat
+from app.shared.audio_store import AudioStore
+from app.shared.errors import ConversionFailed, StorageFull
+from app.shared.job import Job
+
+_BLOCK_SECONDS = 1
+# Read as what they are, samples pass unchanged; as floats they would be rounded on their way back. Encoders that lose
+# something anyway get floats: libsndfile 1.2.2 makes noise of two channels of integers that are to become an mp3.
+_SAMPLES = {"PCM_U8": "int16", "PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32"}
+_SYSTEM_ERROR = 2  # libsndfile's number for what the operating system refuses
+
+
+def provenance(job: Job) -> Mapping[str, str]:
+    """Where the speech came from, as the tags of a file; the text itself is the caller's business."""
+    speech = job.speech
+    told = {
+        "provider": speech.provider,
+        "model": speech.model,
+        "voice": speech.voice or "described by an option",
+        "language": speech.language,
+        "host": speech.host,
+        "job": job.id,
+    }
+    return {
+        "title": f"Kavox {job.id}",
+        "artist": f"{speech.provider} {speech.voice or speech.model}",
+        "software": f"Kavox {version('kavox')}",
+        "comment": "synthetic speech; " + "; ".join(f"{name}={value}" for name, value in told.items()),
+    }
+
+
+def keep(store: AudioStore, name: str, source: Path, target: Path, wanted: AudioFormat, tags: Mapping[str, str]) -> int:
+    """Makes `wanted` of the wav `source` and keeps it as `name`; afterwards `target` is what is kept. Its sample rate.
+
+    An encoder may write other bytes each time, and what has been announced or delivered once must stay as it is: where
+    another process was faster, its file counts. Raises ConversionFailed, StorageFull, Gone or StoreUnavailable.
+    """
+    rate = convert(source, target, wanted, tags)
+    if not store.put_new(name, target):
+        store.download(name, target)
+    return rate
+
+
+def convert(source: Path, target: Path, wanted: AudioFormat, tags: Mapping[str, str]) -> int:
+    """Writes the wav `source` into `target` in another format; its sample rate.
+
+    Raises ConversionFailed, or StorageFull where `target` cannot be written.
+    """
+    try:
+        with soundfile.SoundFile(source) as wav:
+            rate, channels = wanted.rate_for(wav.samplerate), 1 if wanted.mono else wav.channels
+            with soundfile.SoundFile(
+                target, "w", rate, channels, _subtype(wanted, wav), "LITTLE" if wanted.mono else None, wanted.container
+            ) as file:
+                for tag, value in tags.items() if wanted.tagged else ():
+                    setattr(file, tag, value)
+                for block in _blocks(wav, wanted, rate, channels):
+                    file.write(block)
+            return rate
+    except soundfile.SoundFileError as error:
+        if getattr(error, "code", None) == _SYSTEM_ERROR:
+            raise StorageFull(f"the audio could not be written as {wanted.name}; free some space") from None
+        raise ConversionFailed(f"the audio could not be made into {wanted.name}: {error}") from None
+
+
+def _subtype(wanted: AudioFormat, wav: soundfile.SoundFile) -> str:
+    """libsndfile's name of how samples are written; flac takes as many bits as the wav has, up to 24."""
+    return wanted.subtype or ("PCM_16" if _SAMPLES.get(wav.subtype) == "int16" else "PCM_24")
+
+
+def _blocks(wav: soundfile.SoundFile, wanted: AudioFormat, rate: int, channels: int) -> Iterator[np.ndarray[Any, Any]]:
+    """The samples, a column a channel, at the wanted rate."""
+    kind = _SAMPLES.get(wav.subtype, "float32") if wanted.exact else "float32"
+    resampler = soxr.ResampleStream(wav.samplerate, rate, channels, kind) if rate != wav.samplerate else None
+    size = _BLOCK_SECONDS * wav.samplerate
+    while len(block := wav.read(size, kind, always_2d=True)):
+        if channels < block.shape[1]:
+            block = block.mean(axis=1, keepdims=True).astype(kind)
+        yield resampler.resample_chunk(np.ascontiguousarray(block)) if resampler else block
+    if resampler:
+        yield resampler.resample_chunk(np.empty((0, channels), kind), last=True)
