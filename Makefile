@@ -8,7 +8,7 @@ export TEXT
 # uv trusts only the certificates that it brings, unless it is told to trust the machine's, as pip does.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: demo serve engines test test-engines chaos soak bench live check format lock clean
+.PHONY: demo serve engines test test-slow test-engines chaos soak bench live check format lock clean
 
 demo: .venv/.ready  ## speak TEXT into demo.wav on an embedded stack, then stop it
 	@$(BIN)/kavox demo --output demo.wav -- "$$TEXT"
@@ -18,6 +18,9 @@ serve: .venv/.ready  ## keep the stack running on http://127.0.0.1:8000
 
 test: .venv/.ready  ## the test suite
 	@$(BIN)/pytest --numprocesses 4 --dist loadfile
+
+test-slow: .venv/.ready  ## the tests of `make live`, `make bench` and Kaggle's own command line
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile -m slow
 
 engines: .venv-engines/.ready  ## .venv-engines/bin/kavox: the service with qwen and chatterbox for a GPU of your own
 

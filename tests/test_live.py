@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.live.facts import FACTS
 from tests.workers.emulator.driver import Emulator
+
+pytestmark = pytest.mark.slow
 
 FACTS_PAGE = Path(__file__).parents[1] / "docs" / "kaggle-facts.md"
 

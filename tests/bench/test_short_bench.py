@@ -11,6 +11,8 @@ from tests.bench.original import original_way
 from tests.bench.table import ORIGINAL, QUEUED, Table
 from tests.bench.texts import seconds, texts
 
+pytestmark = pytest.mark.slow
+
 SCALE = 60.0
 
 

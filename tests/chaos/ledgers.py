@@ -12,6 +12,7 @@ from redis import Redis
 
 from app.ports import LOOPBACK
 from app.shared import keys
+from workers.run import SESSIONS
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,11 @@ def read_ledgers(data_dir: Path) -> Ledgers:
     """The books as they are now; both servers must be running."""
     pushes, kernels = _emulator(data_dir / "emulator" / "emulator.sqlite3")
     with redis_of(data_dir) as redis:
-        found = cast("list[str]", list(redis.scan_iter(keys.RUN + "*", count=1000, _type="HASH")))
+        named = cast("list[str]", list(redis.scan_iter(keys.RUN + "*", count=1000, _type="HASH")))
+        # What belongs to a run has its key and a colon before its own name.
+        found = [key for key in named if ":" not in key.removeprefix(keys.RUN)]
         runs = {key.removeprefix(keys.RUN): cast("dict[str, str]", redis.hgetall(key)) for key in found}
-        still = [run for kind in ("gpu", "cpu") for run in cast("list[str]", redis.zrange(keys.RUNS + kind, 0, -1))]
+        still = [run for kind in SESSIONS for run in cast("list[str]", redis.zrange(keys.RUNS + kind, 0, -1))]
     return Ledgers(runs, still, pushes, kernels, _half_written(data_dir))
 
 

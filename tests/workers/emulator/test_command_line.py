@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from .driver import OWNER, Emulator, notebook
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_kernel_is_pushed_followed_downloaded_listed_and_deleted(emulator: Emulator, tmp_path: Path) -> None:
