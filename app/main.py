@@ -16,13 +16,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from app.api import audio as audio_routes
-from app.api import cloning, jobs, logs, operations, problems, quota, synthesis, voices
+from app.api import cloning, docs, jobs, logs, operations, problems, quota, synthesis, voices
 from app.api.admission import Admission
 from app.api.body_limit import BodyLimit, body_limit
 from app.api.conversions import Conversions
 from app.api.dependencies import Resources
+from app.api.head import HeadAsGet
 from app.api.recording import AT_ONCE
-from app.api.request_context import RequestContext
+from app.api.request_context import RequestContext, UnexpectedErrors
+from app.api.security import cors
 from app.api.voice_form import FORM_LIMIT
 from app.shared.audio_store import AudioStore
 from app.shared.errors import ConfigurationError
@@ -80,12 +82,18 @@ def _build(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
         middleware=[
             Middleware(RequestContext),
+            *cors(settings),
+            Middleware(UnexpectedErrors),
+            Middleware(HeadAsGet),
             Middleware(BodyLimit, limit=body_limit(settings.max_text_chars), longer={"/voices": FORM_LIMIT}),
         ],
     )
     problems.install(app)
+    docs.install(app)
     for part in (synthesis, jobs, audio_routes, logs, voices, cloning, quota, operations):
         app.include_router(part.router)
     return app
