@@ -12,13 +12,28 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from sse_starlette.sse import AppStatus
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from app.api import audio as audio_routes
-from app.api import cloning, docs, jobs, logs, operations, problems, quota, synthesis, voices
+from app.api import (
+    cloning,
+    docs,
+    events,
+    jobs,
+    logs,
+    openai_catalog,
+    openai_speech,
+    operations,
+    problems,
+    quota,
+    synthesis,
+    voices,
+)
 from app.api.admission import Admission
 from app.api.body_limit import BodyLimit, body_limit
+from app.api.changes import Changes
 from app.api.conversions import Conversions
 from app.api.dependencies import Resources
 from app.api.head import HeadAsGet
@@ -58,21 +73,26 @@ def _build(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         set_up_logs(settings.log_level)
         redis, queue_redis = connect_async(redis_url), connect_for_queue(redis_url)
+        job_store = JobStore(redis, max_waiting_jobs=settings.max_waiting_jobs)
+        changes = Changes(redis, job_store, leaving=lambda: AppStatus.should_exit)
         app.state.resources = Resources(
             settings=settings,
             callers=settings.callers,
             admission=Admission.of(settings, providers),
             audio=audio,
             redis=redis,
-            jobs=JobStore(redis, max_waiting_jobs=settings.max_waiting_jobs),
+            jobs=job_store,
             voices=VoiceStore(redis),
             queue=JobQueue(queue_redis),
+            changes=changes,
             decoding=asyncio.Semaphore(AT_ONCE),
             conversions=Conversions(audio, Scratch(settings.data_dir / "scratch")),
         )
+        serving_changes = asyncio.create_task(changes.serve())
         try:
             yield
         finally:
+            serving_changes.cancel()
             await redis.aclose()
             await run_in_threadpool(queue_redis.close)
 
@@ -94,7 +114,8 @@ def _build(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     docs.install(app)
-    for part in (synthesis, jobs, audio_routes, logs, voices, cloning, quota, operations):
+    native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, operations)
+    for part in (*native, openai_speech, openai_catalog):
         app.include_router(part.router)
     return app
 

@@ -49,8 +49,7 @@ def share_heard(said: list[str], wanted: list[str]) -> float:
 
 @cache
 def _decoder() -> Decoder:
-    # A narrower search than usual: clear speech, much of it, and two cores.
-    return Decoder(samprate=_RATE, loglevel="FATAL", ds=2, topn=2, maxwpf=10, maxhmmpf=3000)
+    return Decoder(samprate=_RATE, loglevel="FATAL")
 
 
 def _resampled(samples: np.ndarray, rate: int) -> np.ndarray:

@@ -13,6 +13,7 @@ _KEPT_SECONDS = 10 * WEEK_SECONDS
 
 # bill(key, now): puts down what the run at `key` has taken and was not billed for; calling it again adds nothing.
 # A session whose end is not recorded has ended now. A recorded end may turn out to be none: then the rest comes later.
+# It comes after SHOW_LUA, because whoever waits for a job is told of its share.
 BILL_LUA = f"""
 local function bill(key, now)
   local run = redis.call('HMGET', key, 'gpu', 'running_at', 'ended_at', 'billed', 'jobs', 'host', 'step')
@@ -41,7 +42,7 @@ local function bill(key, now)
   local ledger = '{keys.GPU_LEDGER}' .. host .. ':' .. string.format('%.0f', week)
   for _, job in ipairs(jobs) do
     local share = seconds * job[3] / total
-    redis.call('HSET', '{keys.JOB}' .. job[1], 'gpu_seconds', string.format('%.3f', job[4] + share))
+    show(job[1], {{'gpu_seconds', string.format('%.3f', job[4] + share)}})
     redis.call('HINCRBYFLOAT', ledger, job[2], string.format('%.3f', share))
   end
   -- Under no caller's name: when it was last added to.

@@ -18,12 +18,12 @@ from app.shared.errors import QuotaExhausted
 from app.shared.job import Job, JobStatus, change, from_fields, speech_fields
 from app.shared.job_queue import JobQueue
 from app.shared.presence import local_providers_of_living
-from app.shared.transition import LANE_LUA, flat
+from app.shared.transition import LANE_LUA, SHOW_LUA, flat
 
 log = structlog.get_logger()
 
 # Takes id, the lane it is in, the lane it goes to, its fields there as JSON. Answers whether it was moved.
-_MOVE = f"""{LANE_LUA}
+_MOVE = f"""{LANE_LUA}{SHOW_LUA}
 local key = '{keys.JOB}' .. ARGV[1]
 local job = redis.call('HMGET', key, 'status', 'lane', 'caller', 'deadline')
 if job[1] ~= '{JobStatus.QUEUED}' or job[2] ~= ARGV[2] then return 0 end
@@ -32,7 +32,7 @@ local why = pause and cjson.decode(pause)
 if type(why) ~= 'table' or why.code ~= '{QuotaExhausted.code}' then return 0 end
 leave_lane(ARGV[1], job[2], job[3])
 redis.call('HDEL', key, 'fallback')
-redis.call('HSET', key, unpack(cjson.decode(ARGV[4])))
+show(ARGV[1], cjson.decode(ARGV[4]))
 redis.call('SADD', '{keys.LANES}', ARGV[3])
 enter_lane(ARGV[1], ARGV[3], job[3], redis.call('HGET', key, 'score'), job[4])
 return 1
@@ -64,7 +64,10 @@ class Fallbacks:
                 if self._move(args=[job_id, lane, moved.speech.lane, json.dumps(stored)]):
                     log.info("job moved for want of quota", job=job_id, lane=lane, to=moved.speech.lane)
                     woken.add(moved.speech.lane)
+        if woken:
+            self._redis.publish(keys.CHANGED_LANE, lane)
         for other in woken:
+            self._redis.publish(keys.CHANGED_LANE, other)
             self._queue.wake_lane(other)
 
 

@@ -58,7 +58,9 @@ class Lanes:
 
     def note_busy(self, lane: str, waiting: dict[str, Any]) -> None:
         """Says for a moment why nothing could be claimed from the lane; its waiting jobs show it."""
-        self._redis.set(f"{keys.LANE}{lane}:busy", json.dumps(waiting), ex=_BUSY_SECONDS)
+        note = json.dumps(waiting)
+        if self._redis.set(f"{keys.LANE}{lane}:busy", note, ex=_BUSY_SECONDS, get=True) != note:
+            self._redis.publish(keys.CHANGED_LANE, lane)
 
     def failures(self, lane: str) -> int:
         """How many runs of the lane in a row came to nothing before they were pushed."""
@@ -71,7 +73,8 @@ class Lanes:
     def end_pauses(self) -> None:
         """Lets every lane be claimed from at once; one that still has reason to rest is told so again."""
         for lane in cast("set[str]", self._redis.smembers(keys.LANES)):
-            self._redis.delete(f"{keys.LANE}{lane}:pause")
+            if self._redis.delete(f"{keys.LANE}{lane}:pause"):
+                self._redis.publish(keys.CHANGED_LANE, lane)
 
     def _by_caller(self, lane: str, limit: int) -> dict[str, list[Candidate]]:
         key = keys.LANE + lane

@@ -57,6 +57,7 @@ class Publisher:
         if jobs := self._runs.jobs(run):
             with self._scratch.folder() as folder:
                 self._publish_jobs(run, jobs, host, lease, folder)
+            self._runs.learn_pace(run, jobs)
         self._verdicts.remove_kernel(run)
         self._runs.close(run)
         log.info("run published", jobs=len(jobs))

@@ -34,11 +34,12 @@ log = structlog.get_logger()
 # The quota comes back weekly, so looking often is no use.
 _LOOK_AGAIN_FACTOR = 15
 
-# Takes the lane's pause; what it was, what it shall be ('' for none), ms. Answers whether it still was that: a push may
-# have been refused, and have paused the lane anew, since it was looked at.
-_REPLACE = """
+# Takes the lane's pause; what it was, what it shall be ('' for none), ms, the lane. Answers whether it still was that:
+# a push may have been refused, and have paused the lane anew, since it was looked at.
+_REPLACE = f"""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+redis.call('PUBLISH', '{keys.CHANGED_LANE}', ARGV[4])
 return 1
 """
 
@@ -76,6 +77,7 @@ class QuotaGate:
             for lane in lanes:
                 log.info("lane waits for quota", lane=lane, retry_at=waiting["retry_at"])
                 self._redis.set(_pause_of(lane), json.dumps(waiting), px=int(seconds * 1000))
+                self._redis.publish(keys.CHANGED_LANE, lane)
                 self._fallbacks.move(lane)
             return True
         if self._left(reading) > self._outstanding(reading):
@@ -120,8 +122,8 @@ class QuotaGate:
         shortage = self._shortage(reading) if reading else None
         if shortage:
             waiting, seconds = self.pause(shortage)
-            self._replace(keys=[_pause_of(lane)], args=[pause, json.dumps(waiting), int(seconds * 1000)])
-        elif self._replace(keys=[_pause_of(lane)], args=[pause, "", 0]):
+            self._replace(keys=[_pause_of(lane)], args=[pause, json.dumps(waiting), int(seconds * 1000), lane])
+        elif self._replace(keys=[_pause_of(lane)], args=[pause, "", 0, lane]):
             log.info("lane waits for quota no longer", lane=lane)
             self._queue.wake_lane(lane)
 

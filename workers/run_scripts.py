@@ -6,11 +6,12 @@ was stopped and wakes up again after another has taken over changes nothing.
 
 from app.shared import keys
 from app.shared.job import JobStatus
-from app.shared.transition import TRANSITION_LUA
+from app.shared.transition import SHOW_LUA, TRANSITION_LUA
 from workers.billing import BILL_LUA
 from workers.run import ENDED
 
 FENCED = "FENCED"
+PHASES_SECONDS = 7 * 24 * 3600
 
 # Whether a job is still this run's: one that went back to its lane may be another run's by now.
 _BELONGS = f"""
@@ -77,6 +78,7 @@ redis.call('HSET', KEYS[1], unpack(cjson.decode(ARGV[9])))
 redis.call('HSET', KEYS[1], 'jobs', jobs)
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 redis.call('ZADD', KEYS[4], ARGV[5], ARGV[6])
+redis.call('PUBLISH', '{keys.CHANGED_LANE}', cjson.decode(redis.call('HGET', KEYS[1], 'lane')))
 return jobs
 """
 
@@ -106,15 +108,15 @@ redis.call('HSET', KEYS[1], unpack(cjson.decode(ARGV[2])))
 redis.call('DEL', KEYS[2])
 """
 
-# Takes run, open runs, ended runs; fence, run id, fields of the run as JSON, fields of its jobs that have not ended as
-# JSON. A run that is recorded as ended is billed, so that its jobs know their shares before they end, and holds no
-# session any more; one whose end was none holds it again.
-RECORD = f"""{_BELONGS}{BILL_LUA}{_FENCE}
+# Takes run, its phases, open runs, ended runs; fence, run id, fields of the run as JSON, fields of its jobs that have
+# not ended as JSON, the phase that these show, '' for none. A run that is recorded as ended is billed, so that its jobs
+# know their shares before they end, and holds no session any more; one whose end was none holds it again.
+RECORD = f"""{SHOW_LUA}{_BELONGS}{BILL_LUA}{_FENCE}
 local fields = cjson.decode(ARGV[3])
 if #fields > 0 then redis.call('HSET', KEYS[1], unpack(fields)) end
 local ended = redis.call('HMGET', KEYS[1], 'step', 'ended_at')
 if ended[1] == '"ended"' then bill(KEYS[1], ended[2]) end
-local from, to = KEYS[3], KEYS[2]
+local from, to = KEYS[4], KEYS[3]
 if ended[1] == '"ended"' then from, to = to, from end
 local created = redis.call('ZSCORE', from, ARGV[2])
 if created then
@@ -123,11 +125,15 @@ if created then
 end
 local shown = cjson.decode(ARGV[4])
 if #shown == 0 then return end
+if ARGV[5] ~= '' then
+  redis.call('HSETNX', KEYS[2], ARGV[5], clock())
+  redis.call('EXPIRE', KEYS[2], {PHASES_SECONDS})
+end
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
   local key = '{keys.JOB}' .. id
   local status = redis.call('HGET', key, 'status')
   local open = status == '{JobStatus.RUNNING}' or status == '{JobStatus.CANCELING}'
-  if open and belongs(id, ARGV[2]) then redis.call('HSET', key, unpack(shown)) end
+  if open and belongs(id, ARGV[2]) then show(id, shown) end
 end
 """
 
@@ -158,6 +164,7 @@ for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
 end
 cancel_rest(KEYS[1], ARGV[2], ARGV[3])
 if tonumber(ARGV[5]) > 0 then redis.call('SET', KEYS[4], ARGV[6], 'PX', ARGV[5]) end
+redis.call('PUBLISH', '{keys.CHANGED_LANE}', cjson.decode(redis.call('HGET', KEYS[1], 'lane')))
 redis.call('SET', KEYS[5], ARGV[8], 'EX', ARGV[9])
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('ZREM', '{keys.RUNS}{ENDED}', ARGV[2])

@@ -12,12 +12,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from statistics import median
 from typing import Any, cast
 
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from app.shared import keys
+from app.shared import eta, keys
 from app.shared.errors import LeaseLost
 from app.shared.job import Job, JobStatus, Phase, change, from_fields
 from app.shared.transition import flat, transition_arguments
@@ -142,7 +143,9 @@ class RunStore:
     def record(self, run: Run, show: dict[str, Any] | None = None, **fields: Any) -> Run:
         """Writes fields of the run down, and shows fields of `show` in its jobs that have not ended."""
         written, shown = json.dumps(flat(stored(**fields))), json.dumps(flat(change(**(show or {}))))
-        self._write("RECORD", run, [keys.RUNS + run.sessions, keys.RUNS + ENDED], [run.id, written, shown])
+        phase = (show or {}).get("phase", "")
+        kinds = [keys.RUNS + run.sessions, keys.RUNS + ENDED]
+        self._write("RECORD", run, [f"{keys.RUN}{run.id}:phases", *kinds], [run.id, written, shown, phase])
         return replace(run, **fields)
 
     def start(self, run: Run, now: float) -> Run:
@@ -181,6 +184,16 @@ class RunStore:
             [f"{keys.RUN}{run.id}:lease", keys.RUNS + run.sessions],
             [run.id, repr(time.time()), _KEPT_SECONDS],
         )
+
+    def learn_pace(self, run: Run, jobs: Sequence[Job]) -> None:
+        """Notes how long this run took, for the ETAs of the next ones; a run that met setbacks teaches nothing."""
+        if run.failures or any(job.attempts > 1 for job in jobs):
+            return
+        entered = cast("dict[str, str]", self._redis.hgetall(f"{keys.RUN}{run.id}:phases"))
+        times = {phase: float(at) for phase, at in entered.items()}
+        waits = {Phase.WAITING.value: median(max(0.0, run.created_at - job.created_at) for job in jobs)}
+        took = waits | dict(eta.durations(run.created_at, times, time.time()))
+        eta.learn(self._redis, run.lane, took, sum(job.speech.estimated_seconds for job in jobs))
 
     def count_family_failure(self, family: str) -> int:
         """How many parts of a run that was split have failed as a whole, this one included."""

@@ -14,6 +14,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from redis.asyncio import Redis
 
 from app.api.admission import Admission
+from app.api.changes import Changes
 from app.api.conversions import Conversions
 from app.shared.audio_store import AudioStore
 from app.shared.errors import Unauthorized
@@ -38,6 +39,7 @@ class Resources:
     jobs: JobStore
     voices: VoiceStore
     queue: JobQueue
+    changes: Changes
     decoding: asyncio.Semaphore
     conversions: Conversions
 
@@ -101,6 +103,10 @@ async def _queue(owned: Owned) -> JobQueue:
     return owned.queue
 
 
+async def _changes(owned: Owned) -> Changes:
+    return owned.changes
+
+
 async def _decoding(owned: Owned) -> asyncio.Semaphore:
     return owned.decoding
 
@@ -117,5 +123,6 @@ Converting = Annotated[Conversions, Depends(_conversions)]
 Connection = Annotated[Redis, Depends(_redis)]
 Decoding = Annotated[asyncio.Semaphore, Depends(_decoding)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
+Listening = Annotated[Changes, Depends(_changes)]
 Voices = Annotated[VoiceStore, Depends(_voices)]
 Wakeups = Annotated[JobQueue, Depends(_queue)]

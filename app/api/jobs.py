@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from app.api.dependencies import Caller, Config, Jobs
+from app.api.dependencies import Caller, Config, Jobs, Listening
 from app.api.problems import responses
 from app.api.schemas import JobPage, JobQuery, JobView
 from app.api.synthesis import poll_seconds
+from app.api.waiting import Preference, PreferHeader, until_ended
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -22,10 +23,19 @@ async def list_jobs(query: Annotated[JobQuery, Query()], jobs: Jobs, caller: Cal
 
 
 @router.get("/{job_id}", responses=responses(401, 404, 503))
-async def read_job(job_id: str, jobs: Jobs, caller: Caller) -> JobView:
-    """How far a job has come."""
-    job = await jobs.get(job_id, caller)
-    return JobView.of(job, await jobs.standing(job))
+async def read_job(
+    job_id: str,
+    request: Request,
+    changes: Listening,
+    caller: Caller,
+    response: Response,
+    prefer: PreferHeader = None,
+) -> JobView:
+    """How far a job has come; with `Prefer: wait=N` once it has ended, or after N seconds as it then is."""
+    preference = Preference.of(prefer)
+    seen = await until_ended(request, changes, await changes.look(job_id, caller), preference.wait or 0)
+    preference.apply(response, ended=seen.job.status.terminal)
+    return JobView.of(seen.job, seen.standing)
 
 
 @router.delete(

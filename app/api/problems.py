@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from app.api.openai_errors import ENVELOPE_SCHEMA, envelope, is_openai
 from app.shared import errors
 from app.shared.redis_client import is_outage, unavailable
 
@@ -118,6 +119,12 @@ def unexpected(path: str) -> Response:
     return _render(path, 500, errors.KavoxError.code, "something went wrong here; the log says what")
 
 
+def openai_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same for a route whose errors are OpenAI's."""
+    content = {"application/json": {"schema": ENVELOPE_SCHEMA}}
+    return {status: {**told, "content": content} for status, told in responses(*statuses).items()}
+
+
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems that a route may answer with, for the OpenAPI document."""
     content = {MEDIA_TYPE: {"schema": _SCHEMA}}
@@ -195,6 +202,8 @@ def _headers(error: errors.KavoxError, status: int) -> dict[str, str]:
 def _render(
     path: str, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
+    if is_openai(path):
+        return envelope(status, detail, code=code, param=more.get("field"), headers=headers)
     problem = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

@@ -139,7 +139,7 @@ class JobView(BaseModel):
     finished_at: datetime | None
     progress: float
     position: int | None = Field(description="How many jobs of its lane are older or more urgent, while it waits.")
-    eta_seconds: float | None
+    eta_seconds: float | None = Field(description="Seconds until its end, learnt from runs before; null if unknown.")
     warnings: Sequence[str]
     waiting: Waiting | None
     error: JobError | None
@@ -166,7 +166,7 @@ class JobView(BaseModel):
             phase=None if job.status.terminal else _phase(job, waiting),
             position=standing.position,
             waiting=waiting,
-            eta_seconds=None,
+            eta_seconds=standing.eta_seconds,
             audio=None if job.audio is None else AudioView(url=urls.audio, **job.audio),
             cached=False,
             gpu_seconds=_gpu_seconds(job),

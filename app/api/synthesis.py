@@ -10,11 +10,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from app.api.dependencies import Admitting, Caller, Config, Connection, Jobs, Voices, Wakeups
+from app.api.changes import Seen
+from app.api.dependencies import Caller, Owned, Resources
 from app.api.fallback import admit_fallback
 from app.api.json_body import read_json
 from app.api.problems import responses
 from app.api.schemas import EXAMPLES, JobView, SpeechRequest, job_path
+from app.api.waiting import Preference, PreferHeader, until_ended
 from app.shared.errors import NotFound, RequestRefused
 from app.shared.identifiers import new_id
 from app.shared.job import Job
@@ -37,39 +39,53 @@ async def _speech_request(request: Request, _: Caller) -> SpeechRequest:
 _BODY = {"content": {"application/json": {"schema": SpeechRequest.model_json_schema(), "examples": EXAMPLES}}}
 
 
+_REFUSALS = responses(400, 401, 413, 415, 422, 503)
+
+
 @router.post(
     "/synthesize",
     status_code=202,
-    responses=responses(400, 401, 413, 415, 422, 503),
+    responses={200: {"model": JobView, "description": "It ended while the client waited."}, **_REFUSALS},
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )
 async def synthesize(
     speech_request: Annotated[SpeechRequest, Depends(_speech_request)],
     caller: Caller,
-    admission: Admitting,
-    jobs: Jobs,
-    voices: Voices,
-    wakeups: Wakeups,
-    redis: Connection,
-    settings: Config,
+    owned: Owned,
+    request: Request,
     response: Response,
+    prefer: PreferHeader = None,
 ) -> JobView:
-    """Accepts a text. The answer is the job; poll it at its Location until it has ended."""
-    cloned = await _cloned_voice(speech_request, voices, caller)
-    workers = await living_workers(redis) if admission.asks_workers(speech_request, cloned) else []
+    """Accepts a text. The answer is the job; look at its Location until it has ended, or wait with `Prefer: wait=N`."""
+    job = await accept(speech_request, caller, owned)
+    response.headers["Location"] = job_path(job.id)
+    preference = Preference.of(prefer)
+    seen = Seen(job, await owned.jobs.standing(job))
+    seen = await until_ended(request, owned.changes, seen, preference.wait or 0)
+    preference.apply(response, ended=seen.job.status.terminal)
+    if seen.job.status.terminal:
+        response.status_code = 200
+    else:
+        response.headers["Retry-After"] = str(poll_seconds(owned.settings))
+    return JobView.of(seen.job, seen.standing)
+
+
+async def accept(speech_request: SpeechRequest, caller: str, owned: Resources, *, joining: bool = False) -> Job:
+    """The request's job, in Redis and in its lane. With `joining` it may be the one of the same request before it."""
+    admission, jobs = owned.admission, owned.jobs
+    cloned = await _cloned_voice(speech_request, owned.voices, caller)
+    workers = await living_workers(owned.redis) if admission.asks_workers(speech_request, cloned) else []
     local_providers = {name for worker in workers for name in worker.local_providers}
     speech = admission.admit(speech_request, local_providers, cloned)
     fallback, warnings = admit_fallback(admission, speech_request, speech, local_providers, cloned)
     speech = replace(speech, warnings=[*speech.warnings, *warnings])
     now = time.time()
-    longest = min(settings.max_wait_hours * 3600, speech_request.max_wait_seconds or math.inf)
-    deadline = now + longest
-    job = Job(id=new_id(), caller=caller, created_at=now, speech=speech, fallback=fallback, deadline=deadline)
-    if await jobs.submit(job):
-        await _wake(wakeups, job)
-    response.headers["Location"] = job_path(job.id)
-    response.headers["Retry-After"] = str(poll_seconds(settings))
-    return JobView.of(job, await jobs.standing(job))
+    longest = min(owned.settings.max_wait_hours * 3600, speech_request.max_wait_seconds or math.inf)
+    job = Job(id=new_id(), caller=caller, created_at=now, speech=speech, fallback=fallback, deadline=now + longest)
+    submitted = await jobs.submit(job, joining=joining)
+    if submitted.wakes:
+        await _wake(owned.queue, job)
+    return job if submitted.job_id == job.id else await jobs.get(submitted.job_id, caller)
 
 
 def poll_seconds(settings: Settings) -> int:

@@ -8,6 +8,7 @@
 A run that could not start, or that was lost, puts its jobs back to `queued`. Nothing follows a terminal state.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -110,8 +111,9 @@ class Job:
     """One request for speech and how far it has come. Times are seconds since 1970, UTC.
 
     `fallback` is what is spoken instead, on a worker's own machine, when there is no GPU quota for `speech`.
-    `attempts` are the runs with a machine that it was part of; `failures` counts how often it failed alone. Jobs of one
-    `group` share a run with each other and with nobody else: a part of a run that failed as a whole.
+    `phase_at` is when it entered its phase, None while that is the first one. `attempts` are the runs with a machine
+    that it was part of; `failures` counts how often it failed alone. Jobs of one `group` share a run with each other
+    and with nobody else: a part of a run that failed as a whole.
     """
 
     id: str
@@ -122,6 +124,7 @@ class Job:
     deadline: float = math.inf
     status: JobStatus = JobStatus.QUEUED
     phase: Phase = Phase.WAITING
+    phase_at: float | None = None
     progress: float = 0.0
     attempts: int = 0
     failures: int = 0
@@ -140,6 +143,15 @@ class Job:
         return self.created_at - self.speech.priority.head_start_seconds
 
     @property
+    def fingerprint(self) -> str:
+        """The same for two jobs of one caller that would be spoken alike."""
+        spoken = [
+            speech and asdict(speech) | {"metadata": None, "warnings": None, "priority": None}
+            for speech in (self.speech, self.fallback)
+        ]
+        return hashlib.sha256(json.dumps([self.caller, *spoken], sort_keys=True).encode()).hexdigest()
+
+    @property
     def source_bytes(self) -> int:
         """How many bytes it takes in the notebook's source, where it is JSON inside a string inside JSON."""
         carried = [self.speech.text, self.speech.options, self.speech.reference]
@@ -148,8 +160,8 @@ class Job:
 
 _STORED_AS_JSON = frozenset(
     {
-        "deadline", "progress", "attempts", "failures", "gpu_seconds", "group", "started_at", "finished_at", "waiting",
-        "error", "audio", "run",
+        "deadline", "phase_at", "progress", "attempts", "failures", "gpu_seconds", "group", "started_at", "finished_at",
+        "waiting", "error", "audio", "run",
     }
 )  # fmt: skip
 

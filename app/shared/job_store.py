@@ -12,22 +12,43 @@ are settled here:
 import base64
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from app.shared import keys
 from app.shared.errors import Conflict, Gone, NotFound, RequestRefused, StoreUnavailable
+from app.shared.eta import Paces, eta_seconds
 from app.shared.identifiers import is_id
 from app.shared.job import Job, JobStatus, change, from_fields, to_fields
 from app.shared.transition import LANE_LUA, TRANSITION_LUA, flat
 
+JOINABLE_SECONDS = 30
+_SAME_SECONDS = 24 * 3600
+
 # Takes the keys job, lane woken, lanes, queued, caller's jobs, caller's queued jobs;
-# the arguments id, lane, caller, score, deadline, most waiting jobs, field, value, …
-# Answers -1 the queue is full, 0 accepted and a wake-up is under way, 1 accepted and the lane wants one.
+# and of a request that may join another one, what they have in common; the arguments id, lane, caller, score, deadline,
+# most waiting jobs, field, value, …
+# Answers -1 the queue is full, 0 accepted and a wake-up is under way, 1 accepted and the lane wants one, or the id of
+# the job that it has joined: one that has not ended, or not for long, because a client that lost its connection at that
+# moment asks again. Only a job that was cancelled is never joined.
 _SUBMIT = f"""{LANE_LUA}
+local function joinable(id)
+  local job = redis.call('HMGET', '{keys.JOB}' .. id, 'status', 'finished_at')
+  local status, finished_at = job[1], job[2]
+  if status == '{JobStatus.QUEUED}' or status == '{JobStatus.RUNNING}' then return true end
+  if status ~= '{JobStatus.SUCCEEDED}' and status ~= '{JobStatus.FAILED}' then return false end
+  return redis.call('TIME')[1] - finished_at < {JOINABLE_SECONDS}
+end
+if KEYS[7] then
+  local other = redis.call('GET', KEYS[7])
+  if other and other ~= ARGV[1] and joinable(other) then
+    redis.call('EXPIRE', KEYS[7], {_SAME_SECONDS})
+    return other
+  end
+end
 if redis.call('EXISTS', KEYS[1]) == 0 then
   if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then return -1 end
   redis.call('HSET', KEYS[1], unpack(ARGV, 7))
@@ -35,6 +56,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('SADD', KEYS[3], ARGV[2])
   redis.call('ZADD', KEYS[5], 0, ARGV[1])
   redis.call('ZADD', KEYS[6], 0, ARGV[1])
+  if KEYS[7] then redis.call('SET', KEYS[7], ARGV[1], 'EX', {_SAME_SECONDS}) end
 end
 return redis.call('SET', KEYS[2], '1', 'NX', 'EX', 10) and 1 or 0
 """
@@ -53,6 +75,14 @@ _CANCELS_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
+class Submitted:
+    """The job that a submission has led to, and whether the workers of its lane want waking."""
+
+    job_id: str
+    wakes: bool
+
+
+@dataclass(frozen=True)
 class Page:
     """Some of a caller's jobs, the newest first; `next_cursor` is None on the last page."""
 
@@ -62,13 +92,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a waiting job stands: how many jobs of its lane come before it, and what the lane waits for, if anything.
+    """Where a job stands that has not ended: how many jobs of its lane come before it while it waits, what the lane
+    waits for, if anything, and in how many seconds the job will be done, if that can be known.
 
     `waiting` has the fields code, detail and retry_at.
     """
 
     position: int | None = None
     waiting: dict[str, Any] | None = None
+    eta_seconds: float | None = None
 
 
 _NOWHERE = Standing()
@@ -80,11 +112,12 @@ class JobStore:
     def __init__(self, redis: Redis, *, max_waiting_jobs: int) -> None:
         self._redis = redis
         self._max_waiting_jobs = max_waiting_jobs
+        self._paces = Paces(redis)
         self._submit = redis.register_script(_SUBMIT)
         self._cancel = redis.register_script(_CANCEL)
 
-    async def submit(self, job: Job) -> bool:
-        """Writes the job and its place in the lane; True when the lane's workers want waking.
+    async def submit(self, job: Job, *, joining: bool = False) -> Submitted:
+        """Writes the job and its place in the lane; with `joining` only where its caller has no such job under way.
 
         Raises StoreUnavailable when as many jobs wait as may.
         """
@@ -92,7 +125,7 @@ class JobStore:
         answer = await self._submit(
             keys=[
                 keys.JOB + job.id, f"{keys.LANE}{lane}:woken", keys.LANES, keys.QUEUED,
-                mine, f"{mine}:{JobStatus.QUEUED}",
+                mine, f"{mine}:{JobStatus.QUEUED}", *([keys.SAME + job.fingerprint] if joining else []),
             ],
             args=[
                 job.id, lane, job.caller, repr(job.lane_score), repr(job.deadline), self._max_waiting_jobs,
@@ -103,7 +136,7 @@ class JobStore:
             raise StoreUnavailable(
                 "as many jobs are waiting as KAVOX_MAX_WAITING_JOBS allows; try again later", code="queue_full"
             )
-        return bool(answer == 1)
+        return Submitted(answer, False) if isinstance(answer, str) else Submitted(job.id, bool(answer))
 
     async def get(self, job_id: str, caller: str) -> Job:
         """Raises NotFound for an id that is unknown or another caller's."""
@@ -112,26 +145,43 @@ class JobStore:
             raise NotFound(f"there is no job '{job_id[:64]}'; GET /jobs lists yours", code="job_not_found")
         return from_fields(fields)
 
+    async def read(self, job_ids: Sequence[str]) -> Sequence[Job]:
+        """Those of these jobs that are there, whosoever they are, in one round trip."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hgetall(keys.JOB + job_id)
+            return [from_fields(fields) for fields in await pipeline.execute() if fields]
+
     async def standing(self, job: Job) -> Standing:
-        """Where the job stands; nowhere when it does not wait."""
+        """Where the job stands; nowhere when it has ended."""
         return (await self.standings([job]))[0]
 
     async def standings(self, jobs: Sequence[Job]) -> Sequence[Standing]:
         """The standing of each of these jobs, in one round trip."""
-        waiting = [job for job in jobs if job.status is JobStatus.QUEUED]
+        lanes = await self._lanes([job for job in jobs if job.status is JobStatus.QUEUED])
+        now = time.time()
+        standings = []
+        for job in jobs:
+            found = lanes.get(job.id, _NOWHERE)
+            pace = None if job.status.terminal else await self._paces.of(job.speech.lane)
+            eta = eta_seconds(job, found.waiting, pace, now)
+            standings.append(found if eta is None else replace(found, eta_seconds=eta))
+        return standings
+
+    async def _lanes(self, waiting: Sequence[Job]) -> Mapping[str, Standing]:
+        """The places of waiting jobs in their lanes."""
         if not waiting:
-            return [_NOWHERE] * len(jobs)
+            return {}
         async with self._redis.pipeline(transaction=False) as pipeline:
             for job in waiting:
                 lane = keys.LANE + job.speech.lane
                 pipeline.zrank(lane, job.id)
                 pipeline.mget(f"{lane}:pause", f"{lane}:busy")
             answers = await pipeline.execute()
-        found = {
+        return {
             job.id: Standing(rank, next((json.loads(reason) for reason in reasons if reason), None))
             for job, rank, reasons in zip(waiting, answers[::2], answers[1::2], strict=True)
         }
-        return [found.get(job.id, _NOWHERE) for job in jobs]
 
     async def list(self, caller: str, status: JobStatus | None, cursor: str | None, limit: int) -> Page:
         """The caller's jobs, the newest first. Raises RequestRefused for a cursor that is not one of ours."""
@@ -139,12 +189,8 @@ class JobStore:
         newest = f"({_decode_cursor(cursor)}" if cursor else "+"
         found = await self._redis.zrange(index, newest, "-", bylex=True, desc=True, offset=0, num=limit + 1)
         ids = cast("list[str]", found)
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for job_id in ids[:limit]:
-                pipeline.hgetall(keys.JOB + job_id)
-            records = await pipeline.execute()
         more = _encode_cursor(ids[limit - 1]) if len(ids) > limit else None
-        return Page([from_fields(fields) for fields in records if fields], more)
+        return Page(await self.read(ids[:limit]), more)
 
     async def cancel(self, job: Job) -> None:
         """Cancels a job that waits, and asks for the end of one that runs. Raises Conflict for one that has ended."""

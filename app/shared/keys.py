@@ -12,13 +12,18 @@
     kavox:lanes                    set     lanes that have had jobs
     kavox:queued                   zset    every waiting job by the time at which it gives up
     kavox:running                  zset    every job that is part of a run, by the time at which it became one
+    kavox:changed:job              channel the id of a job that has just changed
+    kavox:changed:lane             channel a lane whose waiting jobs now stand differently, or wait for something else
+    kavox:paces                    hash    by lane: how long its runs take (app/shared/eta.py)
     kavox:served                   hash    speech seconds given to each caller, as fairness counts them
     kavox:finished                 zset    ended jobs whose audio is kept, by time of their end
     kavox:expired                  zset    ended jobs whose audio is gone, by time of their end
+    kavox:same:<fingerprint>       string  the job of a caller's latest request that is the same but for its time
     kavox:jobs:<caller>[:<status>] zset    a caller's jobs, in the order of their ids
     kavox:run:<id>                 hash    one run (workers/run.py says which fields)
     kavox:run:<id>:lease           string  the worker that owns the run, gone when it has not renewed
     kavox:run:<id>:cancels         set     its jobs that are to be cancelled
+    kavox:run:<id>:phases          hash    when it entered each phase first
     kavox:family:<id>              string  how many parts of a run that was split have failed as a whole
     kavox:runs:<sessions>          zset    open runs by time of creation; sessions: gpu, own_gpu or cpu
     kavox:logs                     zset    runs whose log is kept, by time of its storing
@@ -43,9 +48,13 @@ LANES = "kavox:lanes"
 QUEUED = "kavox:queued"
 RUNNING = "kavox:running"
 SERVED = "kavox:served"
+CHANGED_JOB = "kavox:changed:job"
+CHANGED_LANE = "kavox:changed:lane"
+PACES = "kavox:paces"
 FINISHED = "kavox:finished"
 EXPIRED = "kavox:expired"
 JOBS = "kavox:jobs:"
+SAME = "kavox:same:"
 RUN = "kavox:run:"
 RUNS = "kavox:runs:"
 FAMILY = "kavox:family:"

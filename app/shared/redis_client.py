@@ -32,7 +32,10 @@ def connect(url: str) -> redis.Redis:
 def connect_async(url: str) -> redis.asyncio.Redis:
     """A client for the API; gives up after some two seconds without a server, or eight with one that hangs."""
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.1, cap=1), 4)
-    return redis.asyncio.Redis.from_url(url, **_options(retry, socket_timeout=1.5))
+    options = _options(retry, socket_timeout=1.5)
+    # A hundred requests at once wait for each other; redis' own pool would turn the next one away.
+    pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=50, timeout=5, **options)
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def connect_for_queue(url: str) -> redis.Redis:

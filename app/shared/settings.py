@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     notebooks_dir: Path = Path(__file__).parents[2] / "notebooks"
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
+    openai_wait_seconds: float = Field(540, gt=0)
+    heartbeat_seconds: float = Field(15, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     # The emulator that `kavox serve` starts

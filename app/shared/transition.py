@@ -29,9 +29,27 @@ local function leave_lane(id, lane, caller)
 end
 """
 
+# show(id, fields) writes fields of a job, notes since when it has been in its phase, and tells whoever waits for it.
+SHOW_LUA = f"""
+local function clock()
+  local time = redis.call('TIME')
+  return string.format('%s.%06d', time[1], time[2])
+end
+local function show(id, fields)
+  local key = '{keys.JOB}' .. id
+  for place = 1, #fields, 2 do
+    if fields[place] == 'phase' and fields[place + 1] ~= redis.call('HGET', key, 'phase') then
+      redis.call('HSET', key, 'phase_at', clock())
+    end
+  end
+  if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
+  redis.call('PUBLISH', '{keys.CHANGED_JOB}', id)
+end
+"""
+
 # transition(id, to, now, sources, fields) answers the status that was met, '' for no such job. `sources` is an array of
 # statuses; `fields` a flat array of field, value, …, as `app.shared.job.change` makes them.
-TRANSITION_LUA = f"""{LANE_LUA}
+TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}
 local function transition(id, to, now, sources, fields)
   local key = '{keys.JOB}' .. id
   local status = redis.call('HGET', key, 'status')
@@ -41,7 +59,8 @@ local function transition(id, to, now, sources, fields)
   if not legal then return status end
   local job = redis.call('HMGET', key, 'caller', 'lane', 'score', 'deadline')
   local mine = '{keys.JOBS}' .. job[1] .. ':'
-  redis.call('HSET', key, 'status', to, unpack(fields))
+  redis.call('HSET', key, 'status', to)
+  show(id, fields)
   redis.call('ZREM', mine .. status, id)
   redis.call('ZADD', mine .. to, 0, id)
   if to == '{JobStatus.QUEUED}' then

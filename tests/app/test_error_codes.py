@@ -13,12 +13,9 @@ ROWS = [
     for line in (ROOT / "docs" / "errors.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| `")
 ]
-# The emulator speaks of errors as Kaggle does; the codes of `programs.py` are exit codes.
+# The emulator speaks of errors as Kaggle does.
 SOURCES = [
-    path
-    for folder in ("app", "workers")
-    for path in (ROOT / folder).rglob("*.py")
-    if "emulator" not in path.parts and path.name != "programs.py"
+    path for folder in ("app", "workers") for path in (ROOT / folder).rglob("*.py") if "emulator" not in path.parts
 ]
 
 

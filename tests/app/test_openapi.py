@@ -34,11 +34,12 @@ def test_the_request_is_described(document: dict[str, Any]) -> None:
 
 
 def test_problems_are_declared(document: dict[str, Any]) -> None:
-    """Every refusal in the document is problem+json; FastAPI's own error shape is nowhere."""
+    """Every refusal in the document is problem+json, or OpenAI's envelope; FastAPI's own error shape is nowhere."""
     for path, operation in _operations(document):
         for status, response in operation["responses"].items():
             if status.startswith(("4", "5")) and path != "/readyz":
-                assert list(response["content"]) == ["application/problem+json"], (path, status)
+                kind = "application/json" if path.startswith("/v1/") else "application/problem+json"
+                assert list(response["content"]) == [kind], (path, status)
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 

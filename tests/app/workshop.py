@@ -1,16 +1,18 @@
 """Does to jobs and to Redis what workers do, with the same public pieces."""
 
 import hashlib
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
 
+from app.shared import keys
 from app.shared.audio_store import AudioStore, audio_name
 from app.shared.job import JobStatus, change
 from app.shared.presence import Presence, announce
-from app.shared.transition import TRANSITION, transition_arguments
+from app.shared.transition import SHOW_LUA, TRANSITION, flat, transition_arguments
 
 RUN = {
     "id": "19abcdef0120123456789",
@@ -29,6 +31,7 @@ class Workshop:
     def __init__(self, redis: Redis, data_dir: Path) -> None:
         self._redis = redis
         self._transition = redis.register_script(TRANSITION)
+        self._show = redis.register_script(f"{SHOW_LUA} show(ARGV[1], cjson.decode(ARGV[2]))")
         self._data_dir = data_dir
         self._audio = AudioStore.open(None, data_dir / "audio")
 
@@ -39,6 +42,14 @@ class Workshop:
     def start(self, job_id: str) -> None:
         """A run claims the job."""
         self._move(job_id, JobStatus.RUNNING, started_at=time.time(), progress=0.25, phase="synthesizing", run=RUN)
+
+    def report(self, job_id: str, phase: str, progress: float) -> None:
+        """The job's notebook has come so far."""
+        self._show(args=[job_id, json.dumps(flat(change(phase=phase, progress=progress)))])
+
+    def claimed(self, lane: str) -> None:
+        """A run has taken jobs out of the lane."""
+        self._redis.publish(keys.CHANGED_LANE, lane)
 
     def fail(self, job_id: str) -> None:
         """The job's run ends without audio."""

@@ -1,0 +1,209 @@
+"""Waiting for jobs without asking: one subscription of the process to what Redis says has changed, for all who wait.
+
+    scripts that change a job ──PUBLISH──► listen ──► stale ids ──► tell: one read of them all ──► each Watch
+
+A change that nobody waits for costs a message and nothing more; one that a thousand clients wait for is read once. A
+watch keeps the latest state only, so a slow client misses what is between and never the end. Whatever may have been
+missed is read again: after every new subscription, when a restarted Redis has forgotten who listened, and now and then.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from app.shared import keys
+from app.shared.identifiers import is_id
+from app.shared.job import Job
+from app.shared.job_store import JobStore, Standing
+
+_REFRESH_SECONDS = 20.0
+_RETRY_SECONDS = 0.5
+_SILENCE_SECONDS = 10.0
+_AT_ONCE = 200
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A job as it was read, and where it stood."""
+
+    job: Job
+    standing: Standing
+
+
+class Watch:
+    """One client's wait for one job. `over` once it must not wait any longer, whatever the job does."""
+
+    def __init__(self, lane: str) -> None:
+        self.lane = lane
+        self.over = False
+        self._latest: Seen | None = None
+        self._changed = asyncio.Event()
+
+    def tell(self, seen: Seen) -> None:
+        """There is something to look at; what was not looked at before is forgotten."""
+        self._latest = seen
+        # A job that falls back goes to another lane.
+        self.lane = seen.job.speech.lane
+        self._changed.set()
+
+    def close(self) -> None:
+        """The client or the process is leaving."""
+        self.over = True
+        self._changed.set()
+
+    async def news(self) -> Seen | None:
+        """The job as it is now, after it has been read anew; None when the wait is over."""
+        await self._changed.wait()
+        self._changed.clear()
+        return None if self.over else self._latest
+
+
+class Changes:
+    """Tells watches of their jobs. `leaving` says whether the process is about to end."""
+
+    def __init__(self, redis: Redis, jobs: JobStore, leaving: Callable[[], bool]) -> None:
+        self._redis = redis
+        self._jobs = jobs
+        self._leaving = leaving
+        self._watches: dict[str, set[Watch]] = defaultdict(set)
+        self._stale: set[str] = set()
+        self._wanted = asyncio.Event()
+        self._asked: dict[str, asyncio.Future[Seen | None]] = {}
+        self._reading: asyncio.Task[None] | None = None
+
+    async def look(self, job_id: str, caller: str) -> Seen:
+        """The caller's job as it is now. Raises NotFound, or redis' own errors.
+
+        Whoever asks at the same moment shares one read: a thousand clients come back at once after a restart.
+        """
+        seen = await asyncio.shield(self._ask(job_id)) if is_id(job_id) else None
+        if seen is None or seen.job.caller != caller:
+            # It has the words for that.
+            job = await self._jobs.get(job_id, caller)
+            return Seen(job, await self._jobs.standing(job))
+        return seen
+
+    def _ask(self, job_id: str) -> "asyncio.Future[Seen | None]":
+        if job_id not in self._asked:
+            self._asked[job_id] = asyncio.get_running_loop().create_future()
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_asked())
+        return self._asked[job_id]
+
+    async def _read_asked(self) -> None:
+        while self._asked:
+            some = [*self._asked][:_AT_ONCE]
+            asked = {job_id: self._asked.pop(job_id) for job_id in some}
+            try:
+                seen = {one.job.id: one for one in await self._read(some)}
+                for job_id, future in asked.items():
+                    future.set_result(seen.get(job_id))
+            except Exception as error:  # noqa: BLE001  # whatever it is, those who asked must hear of it
+                for future in asked.values():
+                    future.set_exception(error)
+
+    @contextmanager
+    def watch(self, job: Job) -> Iterator[Watch]:
+        """A watch of this job, which was read a moment ago: what has changed since then is the first news."""
+        watch = Watch(job.speech.lane)
+        if self._leaving():
+            watch.close()
+        self._watches[job.id].add(watch)
+        self._read_anew([job.id])
+        try:
+            yield watch
+        finally:
+            self._watches[job.id].discard(watch)
+            if not self._watches[job.id]:
+                del self._watches[job.id]
+
+    async def serve(self) -> None:
+        """Does the work until it is cancelled. After a defect all parts begin anew, so that nobody waits in vain."""
+        while True:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for part in (self._listen, self._tell, self._end_with_process):
+                        tasks.create_task(part())
+            except* Exception:
+                log.exception("changes are listened to anew")
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as subscription:
+                    await subscription.subscribe(keys.CHANGED_JOB, keys.CHANGED_LANE)
+                    await self._hear(subscription)
+            except (RedisError, OSError) as error:
+                log.warning("changes not heard for a moment", error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _hear(self, subscription: PubSub) -> None:
+        silences = 0
+        while True:
+            message = await subscription.get_message(timeout=_SILENCE_SECONDS)
+            silences = 0 if message else silences + 1
+            if silences > 1:
+                raise RedisConnectionError("no answer to a ping")
+            if message is None:
+                await subscription.ping()
+            elif message["type"] == "subscribe":
+                # Also after the client has reconnected by itself: nobody remembers what was said meanwhile.
+                self._read_anew(self._watches)
+            elif message["type"] == "message":
+                self._note(message["channel"], message["data"])
+
+    def _note(self, channel: str, subject: str) -> None:
+        if channel == keys.CHANGED_LANE:
+            self._read_anew(job for job, watches in self._watches.items() if next(iter(watches)).lane == subject)
+        elif subject in self._watches:
+            self._read_anew([subject])
+
+    def _read_anew(self, jobs: Iterable[str]) -> None:
+        self._stale.update(jobs)
+        if self._stale:
+            self._wanted.set()
+
+    async def _tell(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_REFRESH_SECONDS):
+                    await self._wanted.wait()
+            except TimeoutError:
+                self._stale.update(self._watches)
+            self._wanted.clear()
+            stale, self._stale = list(self._stale), set()
+            try:
+                for start in range(0, len(stale), _AT_ONCE):
+                    await self._tell_of(stale[start : start + _AT_ONCE])
+            except RedisError as error:
+                log.warning("changes not read", error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+                self._read_anew(stale)
+
+    async def _tell_of(self, job_ids: Sequence[str]) -> None:
+        for seen in await self._read(job_ids):
+            for watch in self._watches.get(seen.job.id, ()):
+                watch.tell(seen)
+
+    async def _read(self, job_ids: Sequence[str]) -> Sequence[Seen]:
+        jobs = await self._jobs.read(job_ids)
+        return [Seen(job, standing) for job, standing in zip(jobs, await self._jobs.standings(jobs), strict=True)]
+
+    async def _end_with_process(self) -> None:
+        """The server waits for open connections before it ends, so these must not wait for their jobs."""
+        while not self._leaving():  # noqa: ASYNC110  # the server sets a flag and calls nobody
+            await asyncio.sleep(_RETRY_SECONDS)
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.close()

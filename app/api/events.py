@@ -1,0 +1,95 @@
+"""GET /jobs/{id}/events: a job's way as server-sent events, for pages and for whoever would poll.
+
+Each event is the job's state, not a step to be counted: whoever reads slowly or comes back gets the newest one. Its id
+stands for that state, so that `Last-Event-ID` says which one a client has, to any process and after any restart.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, Field
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from app.api.changes import Changes, Seen
+from app.api.dependencies import Caller, Config, Listening
+from app.api.problems import responses
+from app.api.schemas import AudioView, JobError, JobView, Waiting
+from app.api.waiting import attended
+from app.shared.job import JobStatus
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+RETRY_MILLISECONDS = 2000
+
+
+class JobEvent(BaseModel):
+    """What an event tells of a job; the fields are those of the job itself."""
+
+    id: str
+    status: JobStatus
+    phase: str | None
+    progress: float
+    position: int | None
+    eta_seconds: float | None = Field(description="From the moment of this event.")
+    started_at: datetime | None
+    finished_at: datetime | None
+    warnings: Sequence[str]
+    waiting: Waiting | None
+    error: JobError | None
+    audio: AudioView | None
+
+    @classmethod
+    def of(cls, seen: Seen) -> "JobEvent":
+        """The event of a job as it was read."""
+        view = JobView.of(seen.job, seen.standing)
+        return cls(**{name: getattr(view, name) for name in cls.model_fields})
+
+    @property
+    def event_id(self) -> str:
+        """The same for the same state. The ETA is left out: it changes with every second."""
+        return hashlib.sha256(self.model_dump_json(exclude={"eta_seconds"}).encode()).hexdigest()[:16]
+
+
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events named `progress`, and one named `end` when the job has ended; their data is a JobEvent.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    204: {"description": "`Last-Event-ID` is that of the end: there is nothing more to come."},
+}
+
+
+@router.get("/{job_id}/events", response_class=Response, responses={**_STREAM, **responses(401, 404, 503)})
+async def follow_job(
+    job_id: str,
+    request: Request,
+    changes: Listening,
+    settings: Config,
+    caller: Caller,
+    last_event_id: Annotated[str | None, Header(description="The id of the last event that was received.")] = None,
+) -> Response:
+    """A job's phases, progress and ETA as they change, until it has ended. Comments keep the connection alive."""
+    seen = await changes.look(job_id, caller)
+    if seen.job.status.terminal and JobEvent.of(seen).event_id == last_event_id:
+        return Response(status_code=204)
+    return EventSourceResponse(_events(request, changes, seen, last_event_id), ping=settings.heartbeat_seconds)
+
+
+async def _events(
+    request: Request, changes: Changes, seen: Seen, last_id: str | None
+) -> AsyncIterator[ServerSentEvent]:
+    async with attended(request, changes, seen) as watch:
+        while True:
+            event = JobEvent.of(seen)
+            # Taken between the reading of the job and of its place: it is no longer waiting, and the next news says so.
+            just_taken = event.status is JobStatus.QUEUED and event.position is None
+            if event.event_id != last_id and not just_taken:
+                last_id = event.event_id
+                name = "end" if seen.job.status.terminal else "progress"
+                yield ServerSentEvent(event.model_dump_json(), event=name, id=last_id, retry=RETRY_MILLISECONDS)
+            if seen.job.status.terminal or (news := await watch.news()) is None:
+                return
+            seen = news

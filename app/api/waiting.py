@@ -1,0 +1,88 @@
+"""`Prefer: wait=N` (RFC 7240): one call that lasts until the job has ended, or N seconds, whichever comes first.
+
+    Prefer: wait=30                 up to 30 s; at most MOST_SECONDS
+    Prefer: respond-async, wait=10  the same: what has not ended by then is answered as it is
+    Prefer: respond-async           no wait, which is the default
+
+A job that has not ended comes back unfinished and is no error. A preference that cannot be read is ignored, as the RFC
+wants it, and `Preference-Applied` says what was heeded.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Header, Request, Response
+
+from app.api.changes import Changes, Seen, Watch
+
+MOST_SECONDS = 60
+"""Proxies and clients seldom hold a silent connection for longer."""
+
+_PREFERENCE = re.compile(r"""\s*([\w!#$%&'*+.^`|~-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s;,"]*)))?[^,]*""")
+
+PreferHeader = Annotated[
+    str | None,
+    Header(
+        alias="Prefer", description=f"`wait=N`: answer when the job has ended, or after N seconds (≤ {MOST_SECONDS})."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Preference:
+    """How long a client wants to wait; None where it says nothing of it."""
+
+    wait: int | None = None
+    respond_async: bool = False
+
+    @classmethod
+    def of(cls, header: str | None) -> "Preference":
+        """What the header says; of a preference that is there twice, the first counts."""
+        found: dict[str, str] = {}
+        for name, quoted, plain in _PREFERENCE.findall(header or ""):
+            found.setdefault(name.lower(), quoted or plain)
+        seconds = found.get("wait", "")
+        is_number = seconds.isascii() and seconds.isdigit()
+        return cls(min(int(seconds[:9]), MOST_SECONDS) if is_number else None, "respond-async" in found)
+
+    def apply(self, response: Response, *, ended: bool) -> None:
+        """Tells the client what was heeded."""
+        applied = [] if self.wait is None else [f"wait={self.wait}"]
+        if self.respond_async and not ended:
+            applied.insert(0, "respond-async")
+        if applied:
+            response.headers["Preference-Applied"] = ", ".join(applied)
+
+
+async def until_ended(request: Request, changes: Changes, seen: Seen, seconds: float) -> Seen:
+    """The job once it has ended, or as it is after so many seconds, or when the client or the process leaves."""
+    if seen.job.status.terminal or seconds <= 0:
+        return seen
+    try:
+        async with asyncio.timeout(seconds), attended(request, changes, seen) as watch:
+            while not seen.job.status.terminal and (news := await watch.news()):
+                seen = news
+    except TimeoutError:
+        pass
+    return seen
+
+
+@asynccontextmanager
+async def attended(request: Request, changes: Changes, seen: Seen) -> AsyncIterator[Watch]:
+    """A watch that is over when the client has gone: a wait for nobody would only fill the memory."""
+
+    async def close_when_gone(watch: Watch) -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        watch.close()
+
+    with changes.watch(seen.job) as watch:
+        leaving = asyncio.create_task(close_when_gone(watch))
+        try:
+            yield watch
+        finally:
+            leaving.cancel()
