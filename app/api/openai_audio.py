@@ -12,6 +12,9 @@ from app.shared.job import Job
 DEFAULT_FORMAT = "mp3"
 """As OpenAI's service has it."""
 
+_PATIENCE_SECONDS = 120
+"""These clients wait for minutes anyway; one that was sent away might come back too late to join its job."""
+
 
 async def audio_in(wanted: str, job: Job, owned: Resources) -> StreamingResponse:
     """A finished job's audio in this format.
@@ -19,6 +22,6 @@ async def audio_in(wanted: str, job: Job, owned: Resources) -> StreamingResponse
     Raises Gone, ConversionPending, ConversionFailed, StorageFull or StoreUnavailable.
     """
     made = audio_format(wanted)
-    size = await owned.conversions.ready(job, made)
+    size = await owned.conversions.ready(job, made, _PATIENCE_SECONDS)
     pieces = await owned.audio.stream(kept_name(job.id, job.audio or {}, made))
     return StreamingResponse(pieces, headers={"Content-Length": str(size)}, media_type=made.media_type)

@@ -34,6 +34,7 @@ _READ = (
     "Preference-Applied",
     "Retry-After",
     "WWW-Authenticate",
+    "X-Kavox-Job",
     "X-Request-ID",
     "X-Should-Retry",
 )
