@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 from app.api import audio as audio_routes
 from app.api import (
     cloning,
+    docs,
     events,
     jobs,
     logs,
@@ -35,8 +36,10 @@ from app.api.body_limit import BodyLimit, body_limit
 from app.api.changes import Changes
 from app.api.conversions import Conversions
 from app.api.dependencies import Resources
+from app.api.head import HeadAsGet
 from app.api.recording import AT_ONCE
-from app.api.request_context import RequestContext
+from app.api.request_context import RequestContext, UnexpectedErrors
+from app.api.security import cors
 from app.api.voice_form import FORM_LIMIT
 from app.shared.audio_store import AudioStore
 from app.shared.errors import ConfigurationError
@@ -99,12 +102,18 @@ def _build(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
         middleware=[
             Middleware(RequestContext),
+            *cors(settings),
+            Middleware(UnexpectedErrors),
+            Middleware(HeadAsGet),
             Middleware(BodyLimit, limit=body_limit(settings.max_text_chars), longer={"/voices": FORM_LIMIT}),
         ],
     )
     problems.install(app)
+    docs.install(app)
     native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, operations)
     for part in (*native, openai_speech, openai_catalog):
         app.include_router(part.router)

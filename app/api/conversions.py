@@ -34,7 +34,7 @@ class Conversions:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
-    async def ready(self, job: Job, wanted: AudioFormat) -> int:
+    async def ready(self, job: Job, wanted: AudioFormat, patience_seconds: float = PATIENCE_SECONDS) -> int:
         """The size of a finished job's audio in this format, once it is kept.
 
         Raises Gone when the job's audio has expired, ConversionPending, ConversionFailed, StorageFull or
@@ -50,7 +50,7 @@ class Conversions:
                 raise
         task = self._under_way.get(name) or self._start(name, job, wanted)
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(patience_seconds):
                 # The others wait for it too, and so may this caller, next time.
                 await asyncio.shield(task)
         except TimeoutError:

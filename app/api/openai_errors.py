@@ -36,7 +36,7 @@ def is_openai(path: str) -> bool:
 
 
 def envelope(
-    status: int, code: str, message: str, *, param: str | None = None, headers: Mapping[str, str] | None = None
+    status: int, message: str, *, code: str, param: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The answer to a request that met an error."""
     kind = _TYPES.get(status) or ("invalid_request_error" if status < 500 else "server_error")

@@ -13,13 +13,14 @@ from starlette.responses import Response
 from app.api.changes import Seen
 from app.api.dependencies import Caller, Owned, Resources
 from app.api.json_body import read_json
-from app.api.openai_audio import FORMATS, audio_in, check_format
+from app.api.openai_audio import audio_in
 from app.api.openai_errors import NO_RETRY, envelope
 from app.api.openai_request import EXAMPLES, OpenAISpeech, in_their_words, speech_request
 from app.api.problems import openai_responses
 from app.api.schemas import job_path
 from app.api.synthesis import accept
 from app.api.waiting import until_ended
+from app.shared.audio_formats import FORMATS, audio_format
 from app.shared.errors import RequestRefused
 from app.shared.job import Job, JobStatus
 
@@ -34,7 +35,10 @@ async def _body(request: Request, _: Caller) -> OpenAISpeech:
 
 
 _BODY = {"content": {"application/json": {"schema": OpenAISpeech.model_json_schema(), "examples": EXAMPLES}}}
-_AUDIO = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in FORMATS.values()}
+_AUDIO = {
+    wanted.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+    for wanted in FORMATS.values()
+}
 
 
 @router.post(
@@ -51,7 +55,7 @@ async def create_speech(
 ) -> Response:
     """Speaks a text and answers with the audio. The same request, while it is under way, is the same job."""
     try:
-        check_format(body.response_format)
+        audio_format(body.response_format)  # raises for one that there is not
         job = await accept(speech_request(body, owned.admission), caller, owned, joining=True)
     except RequestRefused as refused:
         raise in_their_words(refused) from None
@@ -64,14 +68,14 @@ async def create_speech(
 
 async def _answer(body: OpenAISpeech, job: Job, owned: Resources) -> Response:
     if job.status is JobStatus.SUCCEEDED and job.audio:
-        return await audio_in(body.response_format, job, job.audio, owned.audio)
+        return await audio_in(body.response_format, job, owned)
     if job.status is JobStatus.FAILED and job.error:
         # Kavox has tried again itself where that could help.
-        return envelope(500, job.error["code"], f"the job failed: {job.error['detail']}", headers=NO_RETRY)
+        return envelope(500, f"the job failed: {job.error['detail']}", code=job.error["code"], headers=NO_RETRY)
     if job.status is JobStatus.CANCELED:
-        return envelope(409, "job_canceled", f"the job {job_path(job.id)} was cancelled", headers=NO_RETRY)
+        return envelope(409, f"the job {job_path(job.id)} was cancelled", code="job_canceled", headers=NO_RETRY)
     detail = (
         f"the job is {job.status} and goes on; its audio will be at {job_path(job.id)}/audio, and the same request "
         "joins it instead of starting another"
     )
-    return envelope(504, "job_not_finished", detail, headers={**NO_RETRY, "Retry-After": str(RETRY_SECONDS)})
+    return envelope(504, detail, code="job_not_finished", headers={**NO_RETRY, "Retry-After": str(RETRY_SECONDS)})

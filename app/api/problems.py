@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from app.api.openai_errors import ENVELOPE_SCHEMA, envelope, is_openai
 from app.shared import errors
@@ -157,7 +158,21 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     detail = f"{request.method} {request.scope['path']} is not served here; /docs lists what is"
     if code == "invalid_request":
         detail = exception.detail
-    return _render(request.scope["path"], exception.status_code, code, detail, headers=exception.headers)
+    headers = dict(exception.headers or {})
+    if exception.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    return _render(request.scope["path"], exception.status_code, code, detail, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that the address has; the framework names those of one route, and an address may have several."""
+    offered = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+    # Every GET is a HEAD too (`head.py`).
+    return ["HEAD", *offered] if "GET" in offered else offered
 
 
 def _culprit(found: Mapping[str, Any]) -> dict[str, str]:
@@ -188,7 +203,7 @@ def _render(
     path: str, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
     if is_openai(path):
-        return envelope(status, code, detail, param=more.get("field"), headers=headers)
+        return envelope(status, detail, code=code, param=more.get("field"), headers=headers)
     problem = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

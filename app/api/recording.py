@@ -53,16 +53,16 @@ def prepare(content: bytes) -> Recording:
     """The recording that the file holds. Raises RequestRefused for one that cannot be cloned from."""
     samples, sample_rate = _decode(content)
     if not np.isfinite(samples).all():
-        raise _refused("holds samples that are no numbers", "not_audio")
+        raise _refused("holds samples that are no numbers", code="not_audio")
     if any(_is_clipped(channel) for channel in samples.T):
-        raise _refused("is clipped: record it again with less gain", "reference_clipped")
+        raise _refused("is clipped: record it again with less gain", code="reference_clipped")
     trimmed = _trimmed(samples.mean(axis=1), sample_rate)
     seconds = len(trimmed) / sample_rate
     bounds = f"it must last {SHORTEST_SECONDS:g} to {LONGEST_SECONDS:g} s"
     if seconds < SHORTEST_SECONDS:
-        raise _refused(f"lasts {seconds:.1f} s without the silence at its ends; {bounds}", "reference_too_short")
+        raise _refused(f"lasts {seconds:.1f} s without the silence at its ends; {bounds}", code="reference_too_short")
     if seconds > LONGEST_SECONDS:
-        raise _refused(f"lasts {seconds:.1f} s without the silence at its ends; {bounds}", "reference_too_long")
+        raise _refused(f"lasts {seconds:.1f} s without the silence at its ends; {bounds}", code="reference_too_long")
     wav = io.BytesIO()
     soundfile.write(wav, np.clip(trimmed, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
     return Recording(wav.getvalue(), round(seconds, 3), sample_rate)
@@ -71,21 +71,21 @@ def prepare(content: bytes) -> Recording:
 def _decode(content: bytes) -> tuple[np.ndarray, int]:
     """The samples, a column a channel."""
     if not content.startswith(_BEGINNINGS):
-        raise _refused("is no wav, mp3, flac or ogg file", "not_audio")
+        raise _refused("is no wav, mp3, flac or ogg file", code="not_audio")
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             if file.format not in FORMATS:
-                raise _refused("is no wav, mp3, flac or ogg file", "not_audio")
+                raise _refused("is no wav, mp3, flac or ogg file", code="not_audio")
             if file.channels > 2 or file.samplerate not in _SAMPLE_RATES:
                 detail = f"has {file.channels} channels at {file.samplerate} Hz; 1 or 2 at 8,000 to 96,000 Hz are taken"
-                raise _refused(detail, "unsupported_audio")
+                raise _refused(detail, code="unsupported_audio")
             most = int(_LONGEST_READ_SECONDS * file.samplerate)
             samples: np.ndarray = file.read(most + 1, dtype="float32", always_2d=True)
             if len(samples) > most:
-                raise _refused(f"lasts more than {_LONGEST_READ_SECONDS:g} s", "reference_too_long")
+                raise _refused(f"lasts more than {_LONGEST_READ_SECONDS:g} s", code="reference_too_long")
             return samples, int(file.samplerate)
     except soundfile.SoundFileError:
-        raise _refused("cannot be decoded", "not_audio") from None
+        raise _refused("cannot be decoded", code="not_audio") from None
 
 
 def _is_clipped(channel: np.ndarray) -> bool:
@@ -105,10 +105,10 @@ def _trimmed(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     loudness = np.sqrt((frames**2).mean(axis=1))
     sounding = np.flatnonzero(loudness > max(_SILENCE, _SILENCE_BELOW_LOUDEST * loudness.max(initial=0.0)))
     if not len(sounding):
-        raise _refused("is silent", "reference_silent")
+        raise _refused("is silent", code="reference_silent")
     start = max(0, sounding[0] - _MARGIN_FRAMES) * size
     return samples[start : (sounding[-1] + 1 + _MARGIN_FRAMES) * size]
 
 
-def _refused(problem: str, code: str) -> RequestRefused:
+def _refused(problem: str, *, code: str) -> RequestRefused:
     return RequestRefused("file", f"the recording {problem}", code=code)

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import unexpected
+from app.api.security import harden
 
 HEADER = "X-Request-ID"
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -16,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class RequestContext:
-    """Middleware, the outermost: request id, security header, and a 500 problem for unexpected errors."""
+    """Middleware, the outermost: request id and security headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,25 +27,42 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        started = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 headers = MutableHeaders(scope=message)
                 headers[HEADER] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                harden(headers)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_headers)
-            except Exception:
-                if started:
-                    raise  # the server breaks the connection off, so that half an answer does not look whole
-                log.exception("unexpected error", method=scope["method"], path=scope["path"])
-                await unexpected(scope["path"])(scope, receive, send_with_headers)
+            await self._app(scope, receive, send_with_headers)
+
+
+class UnexpectedErrors:
+    """Middleware: a 500 problem for what nobody foresaw. Within CORS, so that a page can read it too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_and_notice(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_notice)
+        except Exception:
+            if started:
+                raise  # the server breaks the connection off, so that half an answer does not look whole
+            log.exception("unexpected error", method=scope["method"], path=scope["path"])
+            await unexpected(scope["path"])(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> str:

@@ -101,7 +101,7 @@ class Provider(Part):
         for model in self.models:
             if model.id == (wanted or self.default_model):
                 return model
-        raise _unknown("model", wanted, self.name, [model.id for model in self.models])
+        raise _unknown("model", wanted, self.name, [model.id for model in self.models], code="unknown_model")
 
     def voice(self, wanted: str | None, model: Model) -> Voice:
         """The voice with this id, the default one for None. Raises RequestRefused, listing those of the model."""
@@ -111,7 +111,12 @@ class Provider(Part):
                 return voice
         having = [name for voice in self.voices if voice.id == wanted for name in voice.models]
         raise _unknown(
-            "voice", wanted, f"{self.name} with model {model.id}", [voice.id for voice in voices], having=having
+            "voice",
+            wanted,
+            f"{self.name} with model {model.id}",
+            [voice.id for voice in voices],
+            code="unknown_voice",
+            having=having,
         )
 
     def language(self, wanted: str | None, spoken: Sequence[str], speaker: str) -> Language:
@@ -120,7 +125,7 @@ class Provider(Part):
         for language in self.languages:
             if language.code == code and code in spoken:
                 return language
-        raise _unknown("language", wanted, speaker, list(spoken))
+        raise _unknown("language", wanted, speaker, list(spoken), code="unknown_language")
 
     def languages_of(self, model: Model) -> Sequence[str]:
         """What a voice that is none of the model's own can speak: what those speak, all languages where it has none."""
@@ -194,11 +199,11 @@ def _unknown(
     owner: str,
     valid: Sequence[str],
     *,
-    code: str | None = None,
+    code: str,
     having: Sequence[str] = (),
 ) -> RequestRefused:
     """`having` are the models that have what was wanted."""
     detail = f"{owner} has no {field.partition('.')[0].rstrip('s')} '{wanted}'; valid: {', '.join(valid) or 'none'}"
     if having:
         detail += f"; '{wanted}' goes with model {' or '.join(having)}"
-    return RequestRefused(field, detail, code=code or f"unknown_{field}", valid=list(valid))
+    return RequestRefused(field, detail, code=code, valid=list(valid))

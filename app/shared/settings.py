@@ -22,6 +22,7 @@ from app.shared.kaggle_credentials import find_kaggle_credentials
 
 PREFIX = "KAVOX_"
 REAL_KAGGLE = "https://api.kaggle.com"
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 _KERNEL_ID = re.compile(r"[A-Za-z0-9-]+/[a-z0-9][a-z0-9-]{1,21}")
 
 KaggleMode = Literal["real", "emulated"]
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     redis_url: str | None = None
     redis_embedded: bool = False
     api_keys: str = ""
+    cors_origins: str = ""
     data_dir: Path = Path("data")
     audio_url: str | None = None
     notebooks_dir: Path = Path(__file__).parents[2] / "notebooks"
@@ -124,6 +126,11 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _origins(self) -> Self:
+        _ = self.allowed_origins
+        return self
+
+    @model_validator(mode="after")
     def _gaps_in_order(self) -> Self:
         shortest, longest = self.polling
         if shortest > longest:
@@ -144,6 +151,17 @@ class Settings(BaseSettings):
             if callers.setdefault(key.strip(), name.strip()) != name.strip():
                 raise ValueError("KAVOX_API_KEYS gives the same key to two names")
         return callers
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """Origins whose pages may use the API; `*` is all of them."""
+        origins = tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"KAVOX_CORS_ORIGINS: {origin} is no origin; it must look like https://example.org")
+        if "*" in origins and not self.callers:
+            raise ValueError("KAVOX_CORS_ORIGINS=* would let every page that is opened here in: set KAVOX_API_KEYS")
+        return origins
 
     @property
     def kaggle_mode(self) -> KaggleMode | None:

@@ -109,6 +109,23 @@ def test_everything_that_openai_has_a_word_for_is_heeded(
     assert (job["model"], job["voice"], job["options"]) == ("large", "grand", {"speed": 1.5})
 
 
+def test_the_format_is_mp3_unless_another_is_named(
+    api: httpx.Client, redis: Redis, workshop: Workshop, aside: ThreadPoolExecutor
+) -> None:
+    """As OpenAI's service has it; the same text in two formats is spoken once."""
+    speech = _client(api).audio.speech
+    wanted: dict[str, Any] = {"input": "Hello.", "model": "tts-1", "voice": "alloy"}
+    answers = [aside.submit(speech.create, **wanted), aside.submit(speech.create, **wanted, response_format="opus")]
+    (job_id,) = _accepted(redis)
+    workshop.start(job_id)
+    workshop.succeed(job_id, _wav())
+    for answer, media_type, kind in zip(answers, ("audio/mpeg", "audio/ogg"), ("MP3", "OGG"), strict=True):
+        response = answer.result(timeout=20)
+        assert response.response.headers["content-type"].startswith(media_type)
+        assert soundfile.info(io.BytesIO(response.content)).format == kind
+    assert len(api.get("/jobs").json()["jobs"]) == 1
+
+
 @pytest.mark.parametrize(
     ("request_", "code", "param"),
     [

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 from starlette.types import Receive, Scope, Send
 
-from app.api.request_context import RequestContext
+from app.api.request_context import RequestContext, UnexpectedErrors
 from app.shared import keys
 from tests.app.api_process import free_port, serving
 from tests.app.conftest import MAX_WAITING_JOBS, Place
@@ -84,7 +84,7 @@ def test_a_mistake_of_ours_tells_nothing() -> None:
         raise RuntimeError("a secret")
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(RequestContext(broken))
+        transport = httpx.ASGITransport(RequestContext(UnexpectedErrors(broken)))
         async with httpx.AsyncClient(transport=transport, base_url="http://kavox") as client:
             return await client.get("/jobs", headers={"X-Request-ID": "mine"})
 
