@@ -17,7 +17,7 @@ serve: .venv/.ready  ## keep the stack running on http://127.0.0.1:8000
 	@$(BIN)/kavox serve
 
 test: .venv/.ready  ## the test suite
-	@$(BIN)/pytest --numprocesses 4 --dist loadfile
+	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/.ready  ## the tests of `make live`, `make bench` and Kaggle's own command line
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile -m slow
