@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from app.shared.chunks import split
 from app.shared.job import Job
 from app.shared.manifest import Language
 from app.shared.provider import Provider
-from workers.chunks import split
 from workers.run import Run
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.chunks import split
+from app.shared.chunks import split
 
 
 def squeezed(text: str) -> str:
