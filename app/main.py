@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 
 from app.api import audio as audio_routes
 from app.api import (
+    cache,
     cloning,
     docs,
     events,
@@ -37,6 +38,7 @@ from app.api.changes import Changes
 from app.api.conversions import Conversions
 from app.api.dependencies import Resources
 from app.api.head import HeadAsGet
+from app.api.kept_speech import KeptSpeech
 from app.api.recording import AT_ONCE
 from app.api.request_context import RequestContext, UnexpectedErrors
 from app.api.security import cors
@@ -50,6 +52,7 @@ from app.shared.provider import load_providers
 from app.shared.redis_client import connect_async, connect_for_queue
 from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
+from app.shared.submission import Submissions
 from app.shared.voice_store import VoiceStore
 
 DESCRIPTION = "Kavox speaks text on Kaggle's free GPUs. POST a text, follow its job, fetch its audio."
@@ -73,7 +76,8 @@ def _build(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         set_up_logs(settings.log_level)
         redis, queue_redis = connect_async(redis_url), connect_for_queue(redis_url)
-        job_store = JobStore(redis, max_waiting_jobs=settings.max_waiting_jobs)
+        job_store = JobStore(redis)
+        conversions = Conversions(audio, Scratch(settings.data_dir / "scratch"))
         changes = Changes(redis, job_store, leaving=lambda: AppStatus.should_exit)
         app.state.resources = Resources(
             settings=settings,
@@ -82,11 +86,13 @@ def _build(settings: Settings) -> FastAPI:
             audio=audio,
             redis=redis,
             jobs=job_store,
+            submissions=Submissions(redis, max_waiting_jobs=settings.max_waiting_jobs),
+            kept_speech=KeptSpeech(audio, conversions),
             voices=VoiceStore(redis),
             queue=JobQueue(queue_redis),
             changes=changes,
             decoding=asyncio.Semaphore(AT_ONCE),
-            conversions=Conversions(audio, Scratch(settings.data_dir / "scratch")),
+            conversions=conversions,
         )
         serving_changes = asyncio.create_task(changes.serve())
         try:
@@ -114,7 +120,7 @@ def _build(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     docs.install(app)
-    native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, operations)
+    native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, cache, operations)
     for part in (*native, openai_speech, openai_catalog):
         app.include_router(part.router)
     return app

@@ -55,6 +55,8 @@ class Service:
             "KAVOX_DATA_DIR": str(self.data_dir),
             "KAVOX_PORT": str(self.port),
             "KAVOX_WORKERS": "1",
+            # Most tests speak the same text again, and mean it.
+            "KAVOX_CACHE_MAX_MEGABYTES": "0",
             **{name: str(value) for name, value in self._settings.items()},
         }
         with self.log.open("ab") as log:

@@ -60,7 +60,7 @@ class Fallbacks:
             job = from_fields(fields) if fields else None
             if job and job.fallback and job.fallback.provider in speakable:
                 moved = _fallen_back(job, pause)
-                stored = flat({**speech_fields(moved), **change(group="")})
+                stored = flat({**speech_fields(moved), **change(group="", result_key="")})
                 if self._move(args=[job_id, lane, moved.speech.lane, json.dumps(stored)]):
                     log.info("job moved for want of quota", job=job_id, lane=lane, to=moved.speech.lane)
                     woken.add(moved.speech.lane)

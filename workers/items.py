@@ -41,10 +41,9 @@ def _seed(job: Job, provider: Provider) -> int | None:
 
 def _item(job: Job, language: Language, provider: Provider) -> dict[str, Any]:
     speech = job.speech
-    longest_chunk = language.max_chunk_characters or provider.limits.max_chunk_characters
     return {
         "id": job.id,
-        "chunks": split(speech.text, language.code, longest_chunk),
+        "chunks": split(speech.text, language.code, provider.longest_chunk(language)),
         "voice": speech.voice,
         "language": language.engine_name,
         "seed": _seed(job, provider),

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import soundfile
 from pydantic import BaseModel, ValidationError
 
+from app.shared.audio_formats import FORMATS, converted
 from app.shared.errors import AudioRejected, NotebookFailed
 from app.shared.job import Speech
 from app.shared.provider import Provider
@@ -84,9 +85,7 @@ class Audio:
 
     def view_as(self, extension: str, made: Path, sample_rate: int) -> dict[str, Any]:
         """The same for a file in another format that was made from it."""
-        wav = {"sample_rate": self.sample_rate, "bytes": self.size, "sha256": self.sha256}
-        delivered = {"sample_rate": sample_rate, "bytes": made.stat().st_size, "sha256": _sha256(made)}
-        return {**self.view(), **delivered, "format": extension, "wav": wav}
+        return converted(self.view(), FORMATS[extension], sample_rate, made.stat().st_size, sha256_of(made))
 
 
 def fetch_result(host: KernelHost, run: Run, directory: Path) -> Result:
@@ -121,7 +120,7 @@ def fetch_audio(host: KernelHost, run: Run, items: Collection[ResultItem], direc
     """
     sums = {item.file: item.sha256 for item in items if item.status == "succeeded" and item.file and _is_own_name(item)}
     host.download(run.kernel, set(sums), directory)
-    cut = {name for name in sums if (directory / name).is_file() and _sha256(directory / name) != sums[name]}
+    cut = {name for name in sums if (directory / name).is_file() and sha256_of(directory / name) != sums[name]}
     if cut:
         host.download(run.kernel, cut, directory)
 
@@ -133,7 +132,7 @@ def checked(item: ResultItem, directory: Path, speech: Speech, provider: Provide
     path = directory / item.file
     if not path.is_file():
         raise AudioRejected("the notebook names a wav that is not among its outputs")
-    sha256 = _sha256(path)
+    sha256 = sha256_of(path)
     if sha256 != item.sha256:
         raise AudioRejected("the wav's sha256 is not the one in result.json")
     try:
@@ -156,6 +155,7 @@ def _is_own_name(item: ResultItem) -> bool:
     return item.file == f"{item.id}.wav" and _PLAIN_NAME.fullmatch(item.file) is not None
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The digest of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

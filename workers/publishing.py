@@ -16,6 +16,8 @@ from app.shared.provider import Provider
 from app.shared.scratch import Scratch
 from app.shared.settings import Settings
 from workers import outputs
+from workers.followers import Followers
+from workers.kept_speech import KeptSpeech
 from workers.kernel import KernelHost, KernelState
 from workers.lease import Lease
 from workers.run import Run, Step
@@ -35,6 +37,7 @@ class Publisher:
 
     def __init__(
         self,
+        *,
         runs: RunStore,
         audio: AudioStore,
         verdicts: Verdicts,
@@ -42,7 +45,11 @@ class Publisher:
         providers: Mapping[str, Provider],
         logs: RunLogs,
         scratch: Scratch,
+        kept_speech: KeptSpeech,
+        followers: Followers,
     ) -> None:
+        self._kept_speech = kept_speech
+        self._followers = followers
         self._scratch = scratch
         self._logs = logs
         self._providers = providers
@@ -60,6 +67,7 @@ class Publisher:
             self._runs.learn_pace(run, jobs)
         self._verdicts.remove_kernel(run)
         self._runs.close(run)
+        self._followers.settle(run.jobs)
         log.info("run published", jobs=len(jobs))
 
     def _publish_jobs(self, run: Run, jobs: list[Job], host: KernelHost, lease: Lease, directory: Path) -> None:
@@ -131,6 +139,8 @@ class Publisher:
         # Asked again right before it counts: a worker that was stopped for long must not publish over its successor.
         self._runs.renew(run)
         self._audio.put(kept_name(job.id, audio.view(), audio_format(WAV)), audio.path)
+        # Before the job has ended: from then on nobody can share its synthesis.
+        self._kept_speech.keep(job, audio.view(), job.gpu_seconds)
         self._runs.settle(run, job, JobStatus.SUCCEEDED, audio=shown, progress=1.0)
 
     def _in_format(self, job: Job, audio: outputs.Audio) -> dict[str, Any]:

@@ -193,7 +193,8 @@ class RunStore:
         times = {phase: float(at) for phase, at in entered.items()}
         waits = {Phase.WAITING.value: median(max(0.0, run.created_at - job.created_at) for job in jobs)}
         took = waits | dict(eta.durations(run.created_at, times, time.time()))
-        eta.learn(self._redis, run.lane, took, sum(job.speech.estimated_seconds for job in jobs))
+        billed = float(cast("str | None", self._redis.hget(keys.RUN + run.id, "billed")) or 0)
+        eta.learn(self._redis, run.lane, took, sum(job.speech.estimated_seconds for job in jobs), billed)
 
     def count_family_failure(self, family: str) -> int:
         """How many parts of a run that was split have failed as a whole, this one included."""

@@ -21,10 +21,12 @@ from app.shared.settings import Settings, load_settings
 from workers.cancels import Cancels
 from workers.claim import Claims
 from workers.fallbacks import Fallbacks
+from workers.followers import Followers
 from workers.janitor import Janitor
 from workers.kaggle import KaggleHost
 from workers.kaggle_datasets import KaggleDatasets
 from workers.kaggle_quota import read_gpu_quota
+from workers.kept_speech import KeptSpeech
 from workers.kernel import KernelHost
 from workers.kernel_metadata import load_kernel_metadata
 from workers.lanes import Lanes
@@ -105,12 +107,16 @@ class Runtime:
             datasets=datasets,
             settings=settings,
         )
+        kept_speech = KeptSpeech(self.redis, audio, settings)
+        followers = Followers(self.redis, audio, self.queue, scratch)
         self.sweep = Sweep(
             redis=self.redis,
             runs=runs,
             lanes=lanes,
             queue=self.queue,
             retention=Retention(self.redis, audio, logs, settings),
+            kept_speech=kept_speech,
+            followers=followers,
             janitor=janitor,
             quota=quota,
         )
@@ -126,7 +132,17 @@ class Runtime:
             cancels=Cancels(runs, hosts),
             setbacks=setbacks,
             verdicts=verdicts,
-            publisher=Publisher(runs, audio, verdicts, settings, providers, logs, scratch),
+            publisher=Publisher(
+                runs=runs,
+                audio=audio,
+                verdicts=verdicts,
+                settings=settings,
+                providers=providers,
+                logs=logs,
+                scratch=scratch,
+                kept_speech=kept_speech,
+                followers=followers,
+            ),
             machine=machine,
             stopping=self.stopping,
         )

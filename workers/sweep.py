@@ -4,6 +4,7 @@
 - a lane whose wake-up was lost is woken, and one that would rest for hours because the clock was set back;
 - a job whose run is not open any more goes back to its lane;
 - a job that has waited too long fails;
+- a job that shares the synthesis of another one ends as that one did (`followers.py`);
 - a lane that waits for GPU quota is looked at again;
 - what has been kept for long enough is removed (`retention.py`), and what is left on the hosts (`janitor.py`).
 """
@@ -18,8 +19,10 @@ from app.shared.job import JobStatus, change
 from app.shared.job_queue import JobQueue
 from app.shared.transition import TRANSITION, transition_arguments
 from workers.clock import Clock
+from workers.followers import Followers
 from workers.janitor import Janitor
 from workers.job_index import jobs_before
+from workers.kept_speech import KeptSpeech
 from workers.lanes import Lanes
 from workers.quota_gate import QuotaGate
 from workers.retention import Retention
@@ -42,6 +45,8 @@ class Sweep:
         queue: JobQueue,
         retention: Retention,
         janitor: Janitor,
+        kept_speech: KeptSpeech,
+        followers: Followers,
         quota: QuotaGate,
     ) -> None:
         self._redis = redis
@@ -50,6 +55,8 @@ class Sweep:
         self._queue = queue
         self._retention = retention
         self._janitor = janitor
+        self._kept_speech = kept_speech
+        self._followers = followers
         self._quota = quota
         self._clock = Clock()
         self._transition = redis.register_script(TRANSITION)
@@ -66,8 +73,10 @@ class Sweep:
         for lane in self._lanes.waiting():
             self._queue.wake_lane(lane)
         self._fail_overdue()
+        self._followers.settle_all()
         self._quota.tend()
         self._retention.expire()
+        self._kept_speech.tidy()
         self._janitor.clean()
 
     def _fail_overdue(self) -> None:

@@ -16,11 +16,13 @@ from redis.asyncio import Redis
 from app.api.admission import Admission
 from app.api.changes import Changes
 from app.api.conversions import Conversions
+from app.api.kept_speech import KeptSpeech
 from app.shared.audio_store import AudioStore
 from app.shared.errors import Unauthorized
 from app.shared.job_queue import JobQueue
 from app.shared.job_store import JobStore
 from app.shared.settings import Settings
+from app.shared.submission import Submissions
 from app.shared.voice_store import VoiceStore
 
 LOCAL_CALLER = "local"
@@ -37,6 +39,8 @@ class Resources:
     audio: AudioStore
     redis: Redis
     jobs: JobStore
+    submissions: Submissions
+    kept_speech: KeptSpeech
     voices: VoiceStore
     queue: JobQueue
     changes: Changes

@@ -10,15 +10,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from app.api.acceptance import accept
 from app.api.changes import Seen
 from app.api.dependencies import Caller, Owned, Resources
+from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import read_json
 from app.api.openai_audio import audio_in
 from app.api.openai_errors import NO_RETRY, envelope
 from app.api.openai_request import EXAMPLES, OpenAISpeech, in_their_words, speech_request
 from app.api.problems import openai_responses
 from app.api.schemas import job_path
-from app.api.synthesis import accept
 from app.api.waiting import until_ended
 from app.shared.audio_formats import FORMATS, audio_format
 from app.shared.errors import RequestRefused
@@ -51,12 +52,17 @@ _AUDIO = {
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )
 async def create_speech(
-    body: Annotated[OpenAISpeech, Depends(_body)], caller: Caller, owned: Owned, request: Request
+    body: Annotated[OpenAISpeech, Depends(_body)],
+    caller: Caller,
+    owned: Owned,
+    request: Request,
+    idempotency_key: IdempotencyKey,
 ) -> Response:
     """Speaks a text and answers with the audio. The same request, while it is under way, is the same job."""
     try:
         audio_format(body.response_format)  # raises for one that there is not
-        job = await accept(speech_request(body, owned.admission), caller, owned, joining=True)
+        unrepeated = once(idempotency_key, caller, request.url.path, body)
+        job = await accept(speech_request(body, owned.admission), caller, owned, joining=True, once=unrepeated)
     except RequestRefused as refused:
         raise in_their_words(refused) from None
     seen = Seen(job, await owned.jobs.standing(job))

@@ -64,6 +64,12 @@ class RangeNotSatisfiable(errors.Permanent):
         self.size = size
 
 
+class InvalidIdempotencyKey(errors.Permanent):
+    """The Idempotency-Key cannot be one."""
+
+    code = "invalid_idempotency_key"
+
+
 class ConversionPending(errors.Transient):
     """The format that was asked for is being made, or waits for its turn."""
 
@@ -74,6 +80,7 @@ class ConversionPending(errors.Transient):
 STATUS: Mapping[type[Exception], int] = {
     InvalidJson: 400,
     InvalidForm: 400,
+    InvalidIdempotencyKey: 400,
     errors.Unauthorized: 401,
     errors.NotFound: 404,
     errors.Conflict: 409,

@@ -40,6 +40,7 @@ class SpeechRequest(BaseModel):
     max_wait_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="Fail with wait_expired if it still waits after so long."
     )
+    cache: bool = Field(True, description="false: spoken anew, and neither kept for nor shared with the same request.")
     on_unavailable: Choice | None = Field(
         None, description="local:<provider>: spoken by it on a worker's own machine when there is no GPU quota."
     )
@@ -144,7 +145,7 @@ class JobView(BaseModel):
     waiting: Waiting | None
     error: JobError | None
     audio: AudioView | None
-    cached: bool
+    cached: bool = Field(description="Its audio was made for an earlier or simultaneous job of yours.")
     run: RunView | None
     gpu_seconds: float | None = Field(description="The job's share of its runs' GPU time; null until a run has ended.")
     metadata: dict[str, Any]
@@ -165,10 +166,10 @@ class JobView(BaseModel):
             finished_at=None if job.finished_at is None else _time(job.finished_at),
             phase=None if job.status.terminal else _phase(job, waiting),
             position=standing.position,
+            progress=job.progress if standing.progress is None else standing.progress,
             waiting=waiting,
             eta_seconds=standing.eta_seconds,
             audio=None if job.audio is None else AudioView(url=urls.audio, **job.audio),
-            cached=False,
             gpu_seconds=_gpu_seconds(job),
             urls=urls,
         )
@@ -177,7 +178,7 @@ class JobView(BaseModel):
 _FROM_SPEECH = (
     "provider", "model", "voice", "language", "format", "gpu", "seed", "options", "priority", "warnings", "metadata",
 )  # fmt: skip
-_FROM_JOB = ("id", "status", "progress", "error", "run")
+_FROM_JOB = ("id", "status", "error", "run", "cached")
 
 
 class JobPage(BaseModel):

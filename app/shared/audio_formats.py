@@ -75,6 +75,13 @@ def checked_wav(audio: Mapping[str, Any]) -> Mapping[str, Any]:
     return wav
 
 
+def converted(wav: Mapping[str, Any], made: AudioFormat, sample_rate: int, size: int, sha256: str) -> dict[str, Any]:
+    """What a job shows of audio that was made from `wav`, which is what one shows of a wav; `size` in bytes."""
+    source = {name: wav[name] for name in ("sample_rate", "bytes", "sha256")}
+    delivered = {"format": made.name, "sample_rate": sample_rate, "bytes": size, "sha256": sha256}
+    return {**wav, **delivered, "wav": source}
+
+
 def kept_name(job_id: str, audio: Mapping[str, Any], wanted: AudioFormat) -> str:
     """The name under which a job's audio is kept in this format, once it is."""
     return audio_name(job_id, checked_wav(audio)["sha256"], wanted.name)

@@ -62,6 +62,19 @@ class AudioStore:
             raise StorageFull(f"the audio cannot be stored: {_cause(error)}; free some space") from None
         return True
 
+    def copy(self, source: str, target: str) -> None:
+        """Keeps a file under a second name too, unless there is one already; in a folder that is a link, for nothing.
+
+        Raises Gone when the source is not there, StorageFull or StoreUnavailable.
+        """
+        with _copying():
+            obstore.copy(self._store, source, target, overwrite=False)
+
+    async def copy_async(self, source: str, target: str) -> None:
+        """The same for the API."""
+        with _copying():
+            await obstore.copy_async(self._store, source, target, overwrite=False)
+
     def fetch(self, name: str) -> bytes:
         """The whole file. Raises Gone when it is not there, or StoreUnavailable."""
         with _reading():
@@ -119,6 +132,19 @@ def _reading() -> Iterator[None]:
         raise Gone("the audio is no longer stored", code="audio_expired") from None
     except (BaseError, OSError) as error:
         raise StoreUnavailable(f"the audio cannot be read: {_cause(error)}; try again in a moment") from None
+
+
+@contextmanager
+def _copying() -> Iterator[None]:
+    try:
+        yield
+    except AlreadyExistsError:
+        # What is kept under a name is never replaced, so it is the same.
+        pass
+    except FileNotFoundError:
+        raise Gone("the audio is no longer stored", code="audio_expired") from None
+    except (BaseError, OSError) as error:
+        raise StorageFull(f"the audio cannot be copied: {_cause(error)}; free some space") from None
 
 
 async def _pieces(answer: "obstore.GetResult") -> AsyncIterator[bytes]:

@@ -23,6 +23,10 @@ _WEIGHT = 0.3
 _TELLING_PROGRESS = 0.2
 """From here on a job's own progress tells more than the runs before it."""
 
+_USUAL_OVERHEAD_SECONDS, _USUAL_RATE = 95.0, 1.87
+"""What a run on Kaggle is billed before its first word, and for each second of speech: what VoiceGenHub's recorded runs
+of qwen took on a T4. docs/bench.md says how sure that is."""
+
 _PHASES = (
     Phase.WAITING, Phase.PUSHING, Phase.KERNEL_QUEUED, Phase.INSTALLING, Phase.LOADING, Phase.SYNTHESIZING,
     Phase.DOWNLOADING, Phase.CHECKING,
@@ -31,18 +35,32 @@ _PHASES = (
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the runs of one lane take: seconds by phase, and seconds of synthesis for each second of speech."""
+    """How long the runs of one lane take: seconds by phase, and seconds of synthesis for each second of speech.
+
+    `overhead_gpu_seconds` is what a run is billed besides its synthesis, None before one was.
+    """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     per_speech_second: float = 0.0
+    overhead_gpu_seconds: float | None = None
 
-    def after(self, run: Mapping[str, float], speech_seconds: float) -> Self:
-        """What is known after one more run, which took so long in its phases and gave so much speech."""
+    def after(self, run: Mapping[str, float], speech_seconds: float, billed: float = 0.0) -> Self:
+        """What is known after one more run, which took so long in its phases, gave so much speech, and was billed so
+        many GPU seconds."""
         seconds = {**self.seconds, **{phase: _smooth(self.seconds.get(phase), took) for phase, took in run.items()}}
         rate = self.per_speech_second
         if Phase.SYNTHESIZING in run and speech_seconds > 0:
             rate = _smooth(rate or None, run[Phase.SYNTHESIZING] / speech_seconds)
-        return type(self)(seconds, rate)
+        overhead = self.overhead_gpu_seconds
+        if billed > 0:
+            overhead = _smooth(overhead, max(0.0, billed - run.get(Phase.SYNTHESIZING, 0.0)))
+        return type(self)(seconds, rate, overhead)
+
+    def gpu_seconds(self, speech_seconds: float) -> float:
+        """What a run with nothing but so much speech is billed; by the usual figures as long as none was."""
+        if self.overhead_gpu_seconds is None:
+            return _USUAL_OVERHEAD_SECONDS + _USUAL_RATE * speech_seconds
+        return self.overhead_gpu_seconds + self.per_speech_second * speech_seconds
 
     def remaining(self, phase: Phase, elapsed: float, speech_seconds: float, progress: float) -> float:
         """Seconds until the end for a job that has been in this phase for `elapsed` seconds."""
@@ -77,10 +95,10 @@ def eta_seconds(job: Job, waiting: Mapping[str, Any] | None, pace: Pace | None, 
     return round(left, 1)
 
 
-def learn(redis: Redis, lane: str, run: Mapping[str, float], speech_seconds: float) -> None:
+def learn(redis: Redis, lane: str, run: Mapping[str, float], speech_seconds: float, billed: float) -> None:
     """Writes down what a run of the lane has taught. Of two that end at once, one may be forgotten."""
     known = cast("str | None", redis.hget(keys.PACES, lane))
-    pace = (_read(known) if known else Pace()).after(run, speech_seconds)
+    pace = (_read(known) if known else Pace()).after(run, speech_seconds, billed)
     redis.hset(keys.PACES, lane, json.dumps(asdict(pace)))
 
 

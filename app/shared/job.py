@@ -3,9 +3,10 @@
     queued ──► running ──► succeeded
       │  ▲        │ ├────► failed
       │  └────────┘ └────► canceling ──► canceled
-      └──► canceled, failed
+      └──► canceled, failed, succeeded
 
-A run that could not start, or that was lost, puts its jobs back to `queued`. Nothing follows a terminal state.
+A run that could not start, or that was lost, puts its jobs back to `queued`. A job that shares another one's synthesis
+stays `queued` until that one has ended. Nothing follows a terminal state.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ SOURCES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.RUNNING}),
     JobStatus.RUNNING: frozenset({JobStatus.QUEUED}),
     JobStatus.CANCELING: frozenset({JobStatus.RUNNING}),
-    JobStatus.SUCCEEDED: frozenset({JobStatus.RUNNING, JobStatus.CANCELING}),
+    JobStatus.SUCCEEDED: frozenset({JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELING}),
     JobStatus.FAILED: frozenset({JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELING}),
     JobStatus.CANCELED: frozenset({JobStatus.QUEUED, JobStatus.CANCELING}),
 }
@@ -113,7 +114,9 @@ class Job:
     `fallback` is what is spoken instead, on a worker's own machine, when there is no GPU quota for `speech`.
     `phase_at` is when it entered its phase, None while that is the first one. `attempts` are the runs with a machine
     that it was part of; `failures` counts how often it failed alone. Jobs of one `group` share a run with each other
-    and with nobody else: a part of a run that failed as a whole.
+    and with nobody else: a part of a run that failed as a whole. `result_key` is the same for jobs that one synthesis
+    can answer, '' where this one must have its own; `follows` is the id of the job whose synthesis it waits for, and
+    `cached` says that its audio was made for another job.
     """
 
     id: str
@@ -130,12 +133,20 @@ class Job:
     failures: int = 0
     gpu_seconds: float = 0.0
     group: str = ""
+    result_key: str = ""
+    follows: str = ""
+    cached: bool = False
     started_at: float | None = None
     finished_at: float | None = None
     waiting: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     audio: dict[str, Any] | None = None
     run: dict[str, Any] | None = None
+
+    @property
+    def answered_at_once(self) -> bool:
+        """Whether it had its audio when it was accepted."""
+        return self.cached and not self.follows
 
     @property
     def lane_score(self) -> float:
@@ -161,7 +172,7 @@ class Job:
 _STORED_AS_JSON = frozenset(
     {
         "deadline", "phase_at", "progress", "attempts", "failures", "gpu_seconds", "group", "started_at", "finished_at",
-        "waiting", "error", "audio", "run",
+        "waiting", "error", "audio", "run", "cached",
     }
 )  # fmt: skip
 
@@ -174,6 +185,7 @@ def to_fields(job: Job) -> dict[str, str]:
         "created_at": repr(job.created_at),
         **speech_fields(job),
         **({} if job.fallback is None else {"fallback": json.dumps(asdict(job.fallback))}),
+        **{name: value for name, value in (("result_key", job.result_key), ("follows", job.follows)) if value},
         **change(
             status=job.status,
             phase=job.phase,
@@ -208,6 +220,8 @@ def from_fields(fields: Mapping[str, str]) -> Job:
         fallback=_speech(fields["fallback"]) if "fallback" in fields else None,
         status=JobStatus(fields["status"]),
         phase=Phase(fields["phase"]),
+        result_key=fields.get("result_key", ""),
+        follows=fields.get("follows", ""),
         **{name: json.loads(fields[name]) for name in _STORED_AS_JSON if name in fields},
     )
 

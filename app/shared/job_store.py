@@ -1,7 +1,7 @@
-"""Jobs and lanes in Redis, as the API sees them. What workers do to jobs is in `workers/run_store.py`.
+"""Jobs and lanes in Redis, as the API sees them: how they come there is in `submission.py`, what workers do to them in
+`workers/run_store.py`.
 
-Every change is one script, so that a job is never in two states, nor accepted without a place in its lane. Three races
-are settled here:
+Every change is one script, so that a job is never in two states. Three races are settled here:
 
 - a cancel against a claim: both need the job to be `queued`, and the first one changes that; where the claim was first,
   the run is told instead, and its worker does what can be done;
@@ -19,47 +19,11 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from app.shared import keys
-from app.shared.errors import Conflict, Gone, NotFound, RequestRefused, StoreUnavailable
-from app.shared.eta import Paces, eta_seconds
+from app.shared.errors import Conflict, Gone, NotFound, RequestRefused
+from app.shared.eta import Pace, Paces, eta_seconds
 from app.shared.identifiers import is_id
-from app.shared.job import Job, JobStatus, change, from_fields, to_fields
-from app.shared.transition import LANE_LUA, TRANSITION_LUA, flat
-
-JOINABLE_SECONDS = 30
-_SAME_SECONDS = 24 * 3600
-
-# Takes the keys job, lane woken, lanes, queued, caller's jobs, caller's queued jobs;
-# and of a request that may join another one, what they have in common; the arguments id, lane, caller, score, deadline,
-# most waiting jobs, field, value, …
-# Answers -1 the queue is full, 0 accepted and a wake-up is under way, 1 accepted and the lane wants one, or the id of
-# the job that it has joined: one that has not ended, or not for long, because a client that lost its connection at that
-# moment asks again. Only a job that was cancelled is never joined.
-_SUBMIT = f"""{LANE_LUA}
-local function joinable(id)
-  local job = redis.call('HMGET', '{keys.JOB}' .. id, 'status', 'finished_at')
-  local status, finished_at = job[1], job[2]
-  if status == '{JobStatus.QUEUED}' or status == '{JobStatus.RUNNING}' then return true end
-  if status ~= '{JobStatus.SUCCEEDED}' and status ~= '{JobStatus.FAILED}' then return false end
-  return redis.call('TIME')[1] - finished_at < {JOINABLE_SECONDS}
-end
-if KEYS[7] then
-  local other = redis.call('GET', KEYS[7])
-  if other and other ~= ARGV[1] and joinable(other) then
-    redis.call('EXPIRE', KEYS[7], {_SAME_SECONDS})
-    return other
-  end
-end
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then return -1 end
-  redis.call('HSET', KEYS[1], unpack(ARGV, 7))
-  enter_lane(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
-  redis.call('SADD', KEYS[3], ARGV[2])
-  redis.call('ZADD', KEYS[5], 0, ARGV[1])
-  redis.call('ZADD', KEYS[6], 0, ARGV[1])
-  if KEYS[7] then redis.call('SET', KEYS[7], ARGV[1], 'EX', {_SAME_SECONDS}) end
-end
-return redis.call('SET', KEYS[2], '1', 'NX', 'EX', 10) and 1 or 0
-"""
+from app.shared.job import Job, JobStatus, change, from_fields
+from app.shared.transition import TRANSITION_LUA, flat
 
 # Takes id, now, fields of a cancelled job as JSON, seconds for which the run remembers. Answers the status it has met.
 _CANCEL = f"""{TRANSITION_LUA}
@@ -75,14 +39,6 @@ _CANCELS_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
-class Submitted:
-    """The job that a submission has led to, and whether the workers of its lane want waking."""
-
-    job_id: str
-    wakes: bool
-
-
-@dataclass(frozen=True)
 class Page:
     """Some of a caller's jobs, the newest first; `next_cursor` is None on the last page."""
 
@@ -95,48 +51,26 @@ class Standing:
     """Where a job stands that has not ended: how many jobs of its lane come before it while it waits, what the lane
     waits for, if anything, and in how many seconds the job will be done, if that can be known.
 
-    `waiting` has the fields code, detail and retry_at.
+    `waiting` has the fields code, detail and retry_at. Of a job that shares another one's synthesis all of it is that
+    one's, and `progress` too.
     """
 
     position: int | None = None
     waiting: dict[str, Any] | None = None
     eta_seconds: float | None = None
+    progress: float | None = None
 
 
 _NOWHERE = Standing()
 
 
 class JobStore:
-    """Accepts, reads, lists and cancels jobs. Raises redis' own errors when the server does not answer."""
+    """Reads, lists and cancels jobs. Raises redis' own errors when the server does not answer."""
 
-    def __init__(self, redis: Redis, *, max_waiting_jobs: int) -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._max_waiting_jobs = max_waiting_jobs
         self._paces = Paces(redis)
-        self._submit = redis.register_script(_SUBMIT)
         self._cancel = redis.register_script(_CANCEL)
-
-    async def submit(self, job: Job, *, joining: bool = False) -> Submitted:
-        """Writes the job and its place in the lane; with `joining` only where its caller has no such job under way.
-
-        Raises StoreUnavailable when as many jobs wait as may.
-        """
-        lane, mine = job.speech.lane, keys.JOBS + job.caller
-        answer = await self._submit(
-            keys=[
-                keys.JOB + job.id, f"{keys.LANE}{lane}:woken", keys.LANES, keys.QUEUED,
-                mine, f"{mine}:{JobStatus.QUEUED}", *([keys.SAME + job.fingerprint] if joining else []),
-            ],
-            args=[
-                job.id, lane, job.caller, repr(job.lane_score), repr(job.deadline), self._max_waiting_jobs,
-                *flat(to_fields(job)),
-            ],
-        )  # fmt: skip
-        if answer == -1:
-            raise StoreUnavailable(
-                "as many jobs are waiting as KAVOX_MAX_WAITING_JOBS allows; try again later", code="queue_full"
-            )
-        return Submitted(answer, False) if isinstance(answer, str) else Submitted(job.id, bool(answer))
 
     async def get(self, job_id: str, caller: str) -> Job:
         """Raises NotFound for an id that is unknown or another caller's."""
@@ -152,12 +86,29 @@ class JobStore:
                 pipeline.hgetall(keys.JOB + job_id)
             return [from_fields(fields) for fields in await pipeline.execute() if fields]
 
+    async def pace(self, lane: str) -> Pace | None:
+        """How long the lane's runs take, None before one has ended."""
+        return await self._paces.of(lane)
+
     async def standing(self, job: Job) -> Standing:
         """Where the job stands; nowhere when it has ended."""
         return (await self.standings([job]))[0]
 
     async def standings(self, jobs: Sequence[Job]) -> Sequence[Standing]:
-        """The standing of each of these jobs, in one round trip."""
+        """The standing of each of these jobs, in one round trip, or two where some share others' synthesis."""
+        following = [job for job in jobs if job.follows and job.status is JobStatus.QUEUED]
+        led = await self._led(following) if following else {}
+        standings = await self._own_standings(jobs)
+        return [led.get(job.id, own) for job, own in zip(jobs, standings, strict=True)]
+
+    async def _led(self, following: Sequence[Job]) -> Mapping[str, Standing]:
+        """Standings of jobs that share the synthesis of others; of one whose leader is gone, none."""
+        leaders = await self.read(list({job.follows for job in following}))
+        theirs = zip(leaders, await self._own_standings(leaders), strict=True)
+        known = {leader.id: (leader, standing) for leader, standing in theirs}
+        return {job.id: _sharing(*known[job.follows]) for job in following if job.follows in known}
+
+    async def _own_standings(self, jobs: Sequence[Job]) -> Sequence[Standing]:
         lanes = await self._lanes([job for job in jobs if job.status is JobStatus.QUEUED])
         now = time.time()
         standings = []
@@ -201,6 +152,14 @@ class JobStore:
             raise Gone("the job has expired")
         if JobStatus(met).terminal:
             raise Conflict(f"the job has ended: it is {met}", code="job_ended")
+
+
+def _sharing(leader: Job, standing: Standing) -> Standing:
+    waiting = {
+        "code": "shared_synthesis",
+        "detail": f"the same is being spoken for your job {leader.id}: its audio will be this job's too",
+    }
+    return replace(standing, waiting=waiting, progress=leader.progress)
 
 
 def _encode_cursor(job_id: str) -> str:

@@ -19,6 +19,16 @@
     kavox:finished                 zset    ended jobs whose audio is kept, by time of their end
     kavox:expired                  zset    ended jobs whose audio is gone, by time of their end
     kavox:same:<fingerprint>       string  the job of a caller's latest request that is the same but for its time
+    kavox:once:<key>               string  digest of a request and the job it led to, by its caller's Idempotency-Key
+    kavox:leader:<result key>      string  the job that is spoken for all requests that are spoken alike
+    kavox:followers:<job>          set     jobs that share its synthesis
+    kavox:followed                 set     jobs with followers
+    kavox:result:<result key>      string  kept speech, as JSON (app/shared/result_cache.py)
+    kavox:results                  zset    kept speech by the time of its last use
+    kavox:results_bytes            string  how much of it there is
+    kavox:results_removed          set     <file id>:<sha256> of audio that the sweep is still to delete
+    kavox:answering                zset    <job>:<sha256> of jobs that are being given kept speech, by time
+    kavox:savings:<caller>         hash    what a caller's kept and shared speech has saved, and how much there is
     kavox:jobs:<caller>[:<status>] zset    a caller's jobs, in the order of their ids
     kavox:run:<id>                 hash    one run (workers/run.py says which fields)
     kavox:run:<id>:lease           string  the worker that owns the run, gone when it has not renewed
@@ -55,6 +65,16 @@ FINISHED = "kavox:finished"
 EXPIRED = "kavox:expired"
 JOBS = "kavox:jobs:"
 SAME = "kavox:same:"
+ONCE = "kavox:once:"
+LEADER = "kavox:leader:"
+FOLLOWERS = "kavox:followers:"
+FOLLOWED = "kavox:followed"
+RESULT = "kavox:result:"
+RESULTS = "kavox:results"
+RESULTS_BYTES = "kavox:results_bytes"
+REMOVED_RESULTS = "kavox:results_removed"
+ANSWERING = "kavox:answering"
+SAVINGS = "kavox:savings:"
 RUN = "kavox:run:"
 RUNS = "kavox:runs:"
 FAMILY = "kavox:family:"

@@ -4,6 +4,7 @@ The manifest tells the truth about the engine (models, voices, languages, option
 nothing else: what it does not list is refused by name.
 """
 
+import hashlib
 import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -26,9 +27,12 @@ class Provider(Part):
     must be able to import; `extra` is the extra of Kavox that brings them, or `install` what to give to pip, call after
     call; `environment`: variables, such as a key, that the local host must have and passes on to this provider's
     notebook alone.
+
+    `revision` is not the manifest's to say: it is the same for as long as neither of the two files changes.
     """
 
     name: Name
+    revision: str = ""
     title: str
     description: str
     license: str
@@ -158,6 +162,10 @@ class Provider(Part):
             if refusal := option.refusal(value):
                 raise RequestRefused(f"options.{name}", f"{name} {refusal}", code="invalid_option")
 
+    def longest_chunk(self, language: Language) -> int:
+        """The most characters that the engine speaks well at once."""
+        return language.max_chunk_characters or self.limits.max_chunk_characters
+
     def estimated_seconds(self, text: str, language: Language, options: Mapping[str, Any]) -> float:
         """How long the speech will be, in seconds, roughly."""
         speed = options.get("speed", 1.0) if "speed" in self.options else 1.0
@@ -176,7 +184,11 @@ def load_providers(directory: Path) -> Mapping[str, Provider]:
 
 def _load(manifest: Path) -> Provider:
     try:
-        provider = Provider(**tomllib.loads(manifest.read_text(encoding="utf-8")))
+        content = manifest.read_bytes()
+        described = tomllib.loads(content.decode("utf-8"))
+        if "revision" in described:
+            raise ConfigurationError(f"manifest {manifest}: revision: is not a key of a manifest")
+        provider = Provider(**described, revision=_revision(content, manifest.with_suffix(".ipynb")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"manifest {manifest}: {error}") from None
     except ValidationError as error:
@@ -191,6 +203,11 @@ def _load(manifest: Path) -> Provider:
     if not notebook.is_file():
         raise ConfigurationError(f"provider {provider.name}: its notebook {notebook} is missing")
     return provider
+
+
+def _revision(manifest: bytes, notebook: Path) -> str:
+    """A digest of the provider's files; a missing notebook is somebody else's complaint."""
+    return hashlib.sha256(manifest + (notebook.read_bytes() if notebook.is_file() else b"")).hexdigest()[:16]
 
 
 def _unknown(

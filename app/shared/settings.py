@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     max_wait_hours: float = Field(168, gt=0)
     quota_reserve_hours: float = Field(0, ge=0)
     result_ttl_hours: float = Field(168, gt=0)
+    cache_max_megabytes: float = Field(2000, ge=0)
 
     # The service
     redis_url: str | None = None

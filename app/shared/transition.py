@@ -44,6 +44,10 @@ local function show(id, fields)
   end
   if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
   redis.call('PUBLISH', '{keys.CHANGED_JOB}', id)
+  -- Those who share its synthesis show how far it is.
+  for _, follower in ipairs(redis.call('SMEMBERS', '{keys.FOLLOWERS}' .. id)) do
+    redis.call('PUBLISH', '{keys.CHANGED_JOB}', follower)
+  end
 end
 """
 

@@ -32,6 +32,8 @@ class Place:
             "notebooks_dir": self.notebooks_dir,
             "data_dir": self.data_dir,
             "max_waiting_jobs": MAX_WAITING_JOBS,
+            # Most tests ask for the same text again, and mean it.
+            "cache_max_megabytes": 0,
         }
 
 

@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from redis.asyncio import Redis
+
 from app.shared.identifiers import new_id
 from app.shared.job import Job, Priority, Speech
 from app.shared.job_store import JobStore, Standing
 from app.shared.redis_client import connect_async
+from app.shared.submission import Submissions
 from workers.run import Run
 
 T = TypeVar("T")
@@ -39,11 +42,12 @@ def make_run(job: Job) -> Run:
 def submit(url: str, *jobs: Job) -> None:
     """Accepts the jobs."""
 
-    async def accept(store: JobStore) -> None:
+    async def accept(redis: Redis) -> None:
+        submissions = Submissions(redis, max_waiting_jobs=1000)
         for job in jobs:
-            await store.submit(job)
+            await submissions.submit(job)
 
-    _ask(url, accept)
+    _use(url, accept)
 
 
 def cancel(url: str, job: Job) -> None:
@@ -66,9 +70,13 @@ def standing(url: str, job: Job) -> Standing:
 
 
 def _ask(url: str, question: Callable[[JobStore], Coroutine[Any, Any, T]]) -> T:
+    return _use(url, lambda redis: question(JobStore(redis)))
+
+
+def _use(url: str, use: Callable[[Redis], Coroutine[Any, Any, T]]) -> T:
     async def ask() -> T:
         redis = connect_async(url)
-        answer = await question(JobStore(redis, max_waiting_jobs=1000))
+        answer = await use(redis)
         await redis.aclose()
         return answer
 

@@ -29,9 +29,11 @@ from tests.workers.gates import quota_gate
 from tests.workers.jobs import make_job, read, submit
 from workers.cancels import Cancels
 from workers.claim import Claims
+from workers.followers import Followers
 from workers.janitor import Janitor
 from workers.kaggle import KaggleHost
 from workers.kaggle_datasets import KaggleDatasets
+from workers.kept_speech import KeptSpeech
 from workers.kernel import Kernel, Push
 from workers.kernel_metadata import load_kernel_metadata
 from workers.lanes import Lanes
@@ -125,7 +127,17 @@ class Bench:
             cancels=Cancels(self.runs, hosts),
             setbacks=setbacks,
             verdicts=verdicts,
-            publisher=Publisher(self.runs, self.audio, verdicts, self.settings, providers, self.logs, self.scratch),
+            publisher=Publisher(
+                runs=self.runs,
+                audio=self.audio,
+                verdicts=verdicts,
+                settings=self.settings,
+                providers=providers,
+                logs=self.logs,
+                scratch=self.scratch,
+                kept_speech=KeptSpeech(self.redis, self.audio, self.settings),
+                followers=Followers(self.redis, self.audio, self.queue, self.scratch),
+            ),
             machine="here",
             stopping=stopping,
         )

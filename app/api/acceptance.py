@@ -1,0 +1,106 @@
+"""What both synthesis routes do with a request: it is admitted, and becomes a job in Redis, or finds one.
+
+known          the same request under the same Idempotency-Key came before: that one's job
+joined         OpenAI's clients ask again in silence: the job that is under way
+kept           its speech was made before: a job that has succeeded
+shared         it is being made for another job: a job that waits for it
+new            a job in its lane, whose workers are woken
+"""
+
+import math
+import time
+from dataclasses import replace
+
+import structlog
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+
+from app.api.dependencies import Resources
+from app.api.fallback import admit_fallback
+from app.api.schemas import SpeechRequest
+from app.shared.errors import Gone, NotFound, RequestRefused
+from app.shared.identifiers import new_id
+from app.shared.job import Job
+from app.shared.job_queue import JobQueue
+from app.shared.presence import living_workers
+from app.shared.result_cache import result_key
+from app.shared.submission import Once, Submitted
+from app.shared.voice import ClonedVoice, is_voice_id
+from app.shared.voice_store import VoiceStore
+
+log = structlog.get_logger(__name__)
+
+
+async def accept(
+    speech_request: SpeechRequest, caller: str, owned: Resources, *, joining: bool = False, once: Once | None = None
+) -> Job:
+    """The job that answers the request. With `joining` it may be the one of the same request before it."""
+    known = await owned.submissions.known(once) if once else None
+    if known is not None:
+        return await _known(known, caller, owned)
+    job = await admitted(speech_request, caller, owned)
+    submitted = await owned.submissions.submit(job, joining=joining, once=once)
+    while submitted.entry is not None:
+        entry = submitted.entry
+        try:
+            job = await owned.kept_speech.give(job, entry)
+        except Gone:
+            # It was thrown out a moment ago, or somebody has removed the file.
+            await owned.submissions.forget(job.result_key, entry)
+            submitted = await owned.submissions.submit(job, joining=joining, once=once)
+            continue
+        submitted = Submitted(await owned.submissions.answer(job, entry, joining=joining, once=once))
+        if submitted.job_id != job.id:
+            await owned.submissions.discard(job.id, entry)
+    if submitted.wakes:
+        await _wake(owned.queue, job)
+    return job if submitted.job_id == job.id else await _known(submitted.job_id, caller, owned)
+
+
+async def admitted(speech_request: SpeechRequest, caller: str, owned: Resources) -> Job:
+    """The request as a job that nobody knows of yet. Raises RequestRefused, naming the field."""
+    admission = owned.admission
+    cloned = await _cloned_voice(speech_request, owned.voices, caller)
+    workers = await living_workers(owned.redis) if admission.asks_workers(speech_request, cloned) else []
+    local_providers = {name for worker in workers for name in worker.local_providers}
+    speech = admission.admit(speech_request, local_providers, cloned)
+    fallback, warnings = admit_fallback(admission, speech_request, speech, local_providers, cloned)
+    speech = replace(speech, warnings=[*speech.warnings, *warnings])
+    now = time.time()
+    longest = min(owned.settings.max_wait_hours * 3600, speech_request.max_wait_seconds or math.inf)
+    cacheable = speech_request.cache and owned.settings.cache_max_megabytes > 0
+    return Job(
+        id=new_id(),
+        caller=caller,
+        created_at=now,
+        speech=speech,
+        fallback=fallback,
+        deadline=now + longest,
+        result_key=result_key(caller, speech, admission.providers[speech.provider].revision) if cacheable else "",
+    )
+
+
+async def _known(job_id: str, caller: str, owned: Resources) -> Job:
+    try:
+        return await owned.jobs.get(job_id, caller)
+    except NotFound:
+        raise Gone("what this request led to has expired; send it under a new key") from None
+
+
+async def _cloned_voice(speech_request: SpeechRequest, voices: VoiceStore, caller: str) -> ClonedVoice | None:
+    """The caller's own voice that is asked for, None for one of a manifest. Raises RequestRefused for nobody's."""
+    voice_id = speech_request.voice
+    if voice_id is None or not is_voice_id(voice_id):
+        return None
+    try:
+        return await voices.get(voice_id, caller)
+    except NotFound as error:
+        raise RequestRefused("voice", error.detail, code="unknown_voice") from None
+
+
+async def _wake(wakeups: JobQueue, job: Job) -> None:
+    try:
+        await run_in_threadpool(wakeups.wake_lane, job.speech.lane)
+    except RedisError as error:
+        # The job is accepted all the same: the workers' sweep finds it in its lane.
+        log.warning("no worker woken", job=job.id, lane=job.speech.lane, error=str(error))

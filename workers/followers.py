@@ -1,0 +1,160 @@
+"""Jobs that share the synthesis of another one, their leader: they end as it does.
+
+    the leader succeeded        each of them gets the audio, in its own format
+    it failed                   so do they: the same would fail again
+    it was cancelled, waited    the first of them is spoken in its place, and the others follow that one
+    for too long, or is gone
+
+Done right after a run is published, and by the sweep for whatever else has ended. It may be done twice, and by several
+workers at once.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import structlog
+from redis import Redis
+
+from app.shared import keys
+from app.shared.audio_formats import (
+    FORMATS,
+    WAV,
+    AudioFormat,
+    audio_format,
+    checked_wav,
+    converted,
+    kept_name,
+    kept_names,
+)
+from app.shared.audio_store import AudioStore
+from app.shared.conversion import keep, provenance
+from app.shared.errors import ConversionFailed, Gone, KavoxError
+from app.shared.job import Job, JobStatus, change, from_fields
+from app.shared.job_queue import JobQueue
+from app.shared.scratch import Scratch
+from app.shared.submission import LEADER_SECONDS
+from app.shared.transition import LANE_LUA, TRANSITION, transition_arguments
+from workers.outputs import sha256_of
+
+log = structlog.get_logger()
+
+# Takes a leader that leads no longer, and one of its followers, which is spoken in its place.
+_LEAD = f"""{LANE_LUA}
+local old, new = ARGV[1], ARGV[2]
+local key = '{keys.JOB}' .. new
+local job = redis.call('HMGET', key, 'status', 'follows', 'lane', 'caller', 'score', 'deadline', 'result_key')
+redis.call('SREM', '{keys.FOLLOWERS}' .. old, new)
+if job[1] ~= '{JobStatus.QUEUED}' or job[2] ~= old then return 0 end
+redis.call('HDEL', key, 'follows')
+enter_lane(new, job[3], job[4], job[5], job[6])
+redis.call('SADD', '{keys.LANES}', job[3])
+redis.call('SET', '{keys.LEADER}' .. job[7], new, 'EX', {LEADER_SECONDS})
+local others = redis.call('SMEMBERS', '{keys.FOLLOWERS}' .. old)
+for _, other in ipairs(others) do
+  redis.call('HSET', '{keys.JOB}' .. other, 'follows', new)
+  redis.call('SADD', '{keys.FOLLOWERS}' .. new, other)
+  redis.call('SADD', '{keys.FOLLOWED}', new)
+end
+redis.call('DEL', '{keys.FOLLOWERS}' .. old)
+redis.call('SREM', '{keys.FOLLOWED}', old)
+redis.call('PUBLISH', '{keys.CHANGED_JOB}', new)
+return 1
+"""
+
+_AT_ONCE = 200
+
+
+class Followers:
+    """Raises redis' own errors."""
+
+    def __init__(self, redis: Redis, audio: AudioStore, queue: JobQueue, scratch: Scratch) -> None:
+        self._redis = redis
+        self._audio = audio
+        self._queue = queue
+        self._scratch = scratch
+        self._lead = redis.register_script(_LEAD)
+        self._transition = redis.register_script(TRANSITION)
+
+    def settle_all(self) -> None:
+        """Ends what waits for a synthesis that has ended."""
+        self.settle(cast("list[str]", self._redis.srandmember(keys.FOLLOWED, _AT_ONCE)))
+
+    def settle(self, leaders: Sequence[str]) -> None:
+        """Ends what waits for those of these jobs that have ended."""
+        followed = self._redis.smismember(keys.FOLLOWED, list(leaders)) if leaders else []
+        for leader_id in (leader for leader, is_followed in zip(leaders, followed, strict=True) if is_followed):
+            leader = self._read(leader_id)
+            if leader is None or leader.status.terminal:
+                self._settle_followers(leader_id, leader)
+
+    def _settle_followers(self, leader_id: str, leader: Job | None) -> None:
+        members = cast("set[str]", self._redis.smembers(keys.FOLLOWERS + leader_id))
+        jobs = sorted(filter(None, map(self._read, members)), key=lambda job: job.lane_score)
+        for job in (job for job in jobs if job.status is JobStatus.QUEUED):
+            try:
+                alone = leader is None or not self._end_like(leader, job)
+                if alone and self._lead(args=[leader_id, job.id]):
+                    self._queue.wake_lane(job.speech.lane)
+                    return
+            except KavoxError as error:
+                # The sweep comes back to it.
+                log.warning("shared speech not given yet", job=job.id, leader=leader_id, detail=error.detail)
+                return
+        # Nobody follows a job that has ended, so there are no others by now.
+        self._redis.delete(keys.FOLLOWERS + leader_id)
+        self._redis.srem(keys.FOLLOWED, leader_id)
+
+    def _end_like(self, leader: Job, job: Job) -> bool:
+        """Whether the job could be ended as its leader was."""
+        if leader.status is JobStatus.SUCCEEDED and leader.audio:
+            try:
+                self._succeed(leader, job)
+            except Gone:
+                return False
+            except ConversionFailed as error:
+                self._end(job, JobStatus.FAILED, error=error.view())
+            return True
+        if leader.status is JobStatus.FAILED and leader.error and leader.error["code"] != "wait_expired":
+            self._end(job, JobStatus.FAILED, error=leader.error)
+            return True
+        return False
+
+    def _succeed(self, leader: Job, job: Job) -> None:
+        audio = leader.audio or {}
+        for wanted in {WAV, audio["format"]}:
+            names = (kept_name(file_id, audio, FORMATS[wanted]) for file_id in (leader.id, job.id))
+            self._audio.copy(*names)
+        shown = self._in_format(replace(job, run=leader.run), audio, audio_format(job.speech.format))
+        met = self._end(job, JobStatus.SUCCEEDED, audio=shown, run=leader.run, cached=True, progress=1.0)
+        if met == JobStatus.QUEUED:
+            self._redis.hincrbyfloat(keys.SAVINGS + job.caller, "gpu_seconds_saved", leader.gpu_seconds)
+        elif met != JobStatus.SUCCEEDED:
+            # Cancelled meanwhile, or given up.
+            self._audio.delete(*kept_names(job.id, audio))
+
+    def _in_format(self, job: Job, audio: Mapping[str, Any], wanted: AudioFormat) -> Mapping[str, Any]:
+        """What the job shows of the audio, which is made into its own format where that is another one."""
+        if wanted.name == audio["format"]:
+            return audio
+        wav = {**audio, **checked_wav(audio), "format": WAV}
+        wav.pop("wav", None)
+        if wanted.name == WAV:
+            return wav
+        with self._scratch.folder() as folder:
+            source, made = folder / "source.wav", folder / "made"
+            self._audio.download(kept_name(job.id, audio, FORMATS[WAV]), source)
+            rate = keep(self._audio, kept_name(job.id, audio, wanted), source, made, wanted, provenance(job))
+            return converted(wav, wanted, rate, made.stat().st_size, sha256_of(made))
+
+    def _end(self, job: Job, to: JobStatus, **fields: object) -> str:
+        """The status that was met."""
+        now = time.time()
+        changed = change(finished_at=now, waiting=None, **fields)
+        arguments = transition_arguments(job.id, to, now, changed, [JobStatus.QUEUED])
+        return cast("str", self._transition(args=arguments))
+
+    def _read(self, job_id: str) -> Job | None:
+        fields = cast("dict[str, str]", self._redis.hgetall(keys.JOB + job_id))
+        return from_fields(fields) if fields else None
