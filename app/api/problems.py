@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from app.api.openai_errors import ENVELOPE_SCHEMA, envelope, is_openai
+from app.api.openai_errors import ENVELOPE_SCHEMA, envelope, is_openai, openai_status
 from app.shared import errors
 from app.shared.redis_client import is_outage, unavailable
 
@@ -203,7 +203,7 @@ def _render(
     path: str, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
     if is_openai(path):
-        return envelope(status, detail, code=code, param=more.get("field"), headers=headers)
+        return envelope(openai_status(status), detail, code=code, param=more.get("field"), headers=headers)
     problem = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

@@ -25,7 +25,10 @@ from app.shared.identifiers import is_id
 from app.shared.job import Job, JobStatus, change, from_fields, to_fields
 from app.shared.transition import LANE_LUA, TRANSITION_LUA, flat
 
-JOINABLE_SECONDS = 30
+JOINABLE_SECONDS = 300
+"""After a success: whoever is sent away while another format is made of the audio has come back by then."""
+
+_JOINABLE_FAILURE_SECONDS = 30
 _SAME_SECONDS = 24 * 3600
 
 # Takes the keys job, lane woken, lanes, queued, caller's jobs, caller's queued jobs;
@@ -39,8 +42,8 @@ local function joinable(id)
   local job = redis.call('HMGET', '{keys.JOB}' .. id, 'status', 'finished_at')
   local status, finished_at = job[1], job[2]
   if status == '{JobStatus.QUEUED}' or status == '{JobStatus.RUNNING}' then return true end
-  if status ~= '{JobStatus.SUCCEEDED}' and status ~= '{JobStatus.FAILED}' then return false end
-  return redis.call('TIME')[1] - finished_at < {JOINABLE_SECONDS}
+  local after = {{ {JobStatus.SUCCEEDED} = {JOINABLE_SECONDS}, {JobStatus.FAILED} = {_JOINABLE_FAILURE_SECONDS} }}
+  return after[status] ~= nil and redis.call('TIME')[1] - finished_at < after[status]
 end
 if KEYS[7] then
   local other = redis.call('GET', KEYS[7])
