@@ -64,6 +64,18 @@ class RangeNotSatisfiable(errors.Permanent):
         self.size = size
 
 
+class PreconditionFailed(errors.Permanent):
+    """The file is not the version that the request is about."""
+
+    code = "precondition_failed"
+
+
+class OriginRefused(errors.Permanent):
+    """A browser asks for a page of an origin that is not let in."""
+
+    code = "cors_refused"
+
+
 class ConversionPending(errors.Transient):
     """The format that was asked for is being made, or waits for its turn."""
 
@@ -75,9 +87,11 @@ STATUS: Mapping[type[Exception], int] = {
     InvalidJson: 400,
     InvalidForm: 400,
     errors.Unauthorized: 401,
+    OriginRefused: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Gone: 410,
+    PreconditionFailed: 412,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
     RangeNotSatisfiable: 416,
