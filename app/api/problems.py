@@ -36,6 +36,12 @@ class InvalidJson(errors.Permanent):
     code = "invalid_json"
 
 
+class MalformedRequest(errors.Permanent):
+    """What came is no HTTP."""
+
+    code = "malformed_request"
+
+
 class InvalidForm(errors.Permanent):
     """The body is not the form that it says it is."""
 
@@ -86,6 +92,7 @@ class ConversionPending(errors.Transient):
 STATUS: Mapping[type[Exception], int] = {
     InvalidJson: 400,
     InvalidForm: 400,
+    MalformedRequest: 400,
     errors.Unauthorized: 401,
     OriginRefused: 403,
     errors.NotFound: 404,

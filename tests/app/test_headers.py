@@ -1,8 +1,11 @@
 """What every answer has, whatever was asked: an id, headers that protect, the methods of its address."""
 
+import json
 import re
 import socket
 from collections.abc import Iterator
+from email import message_from_string
+from email.message import Message
 
 import httpx
 import pytest
@@ -143,10 +146,38 @@ def test_the_docs_page_needs_nobody_else(api: httpx.Client) -> None:
     ],
 )
 def test_what_is_no_http_is_turned_away(api: httpx.Client, sent: bytes) -> None:
-    """It gets a 400 or a closed connection, and nobody else notices."""
+    """It gets a 400 like every other problem, or a closed connection, and nobody else notices."""
+    answer = _answer_to(api, sent)
+    assert api.get("/healthz").status_code == 200
+    if answer:
+        status, headers, body = answer
+        assert (status, headers["content-type"]) == (400, "application/problem+json")
+        assert (json.loads(body)["code"], headers["connection"]) == ("malformed_request", "close")
+        assert int(headers["content-length"]) == len(body)
+        assert re.fullmatch("[0-9a-f]{32}", headers["x-request-id"])
+        assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
+def test_what_is_no_http_below_v1_has_openais_envelope(api: httpx.Client) -> None:
+    """As far as the address could be read, the answer is that of the address."""
+    answer = _answer_to(api, b"POST /v1/audio/speech HTTP/1.1\r\nHost x\r\n\r\n")
+    assert answer
+    assert json.loads(answer[2])["error"]["code"] == "malformed_request"
+
+
+def test_a_websocket_is_not_offered(api: httpx.Client) -> None:
+    """Whoever asks for one gets the answer to the plain request, with all that every answer has."""
+    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+    answer = api.get("/healthz", headers={"Connection": "Upgrade", "Upgrade": "websocket", **key})
+    assert (answer.status_code, answer.headers["x-content-type-options"]) == (200, "nosniff")
+    assert answer.headers["x-request-id"]
+
+
+def _answer_to(api: httpx.Client, sent: bytes) -> tuple[int, Message, bytes] | None:
+    """Status, headers and body of the answer to these bytes, None where the connection was closed."""
     with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=10) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
-        answer = connection.makefile("rb").read()
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
-    assert api.get("/healthz").status_code == 200
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    status, _, lines = head.decode("latin-1").partition("\r\n")
+    return (int(status.split(" ")[1]), message_from_string(lines), body) if status else None
