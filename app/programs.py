@@ -18,6 +18,9 @@ _API_SECONDS = 3.0
 _WORKER_SECONDS = 7.0
 _EMULATOR_SECONDS = 2.0
 
+# What is no HTTP is answered by us, and whoever asks for a WebSocket is answered as if they had not.
+SERVER_OPTIONS = ("--http", "app.api.http_protocol:Protocol", "--ws", "none")
+
 
 def api(settings: Settings, logs: Path | None) -> ChildProcess:
     """The HTTP face. With `logs` what it prints goes into a file there."""
@@ -25,6 +28,7 @@ def api(settings: Settings, logs: Path | None) -> ChildProcess:
         *("uvicorn", "--factory", "app.main:create_app"),
         *("--host", settings.host, "--port", str(settings.port)),
         *("--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "2"),
+        *SERVER_OPTIONS,
     ]
     return _child("api", command, _with_settings(settings), _API_SECONDS, logs)
 

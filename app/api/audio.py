@@ -7,9 +7,9 @@ from fastapi import Query as QueryParameters
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
-from app.api.byte_ranges import is_known, requested_part
+from app.api.byte_ranges import is_known, is_meant, requested_part
 from app.api.dependencies import Audio, Caller, Config, Converting, Jobs
-from app.api.problems import responses
+from app.api.problems import PreconditionFailed, responses
 from app.api.schemas import Choice, Query
 from app.api.synthesis import poll_seconds
 from app.shared.audio_formats import FORMATS, AudioFormat, audio_format, checked_wav, kept_name
@@ -43,7 +43,7 @@ _AUDIO: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/{job_id}/audio",
     response_class=StreamingResponse,
-    responses={**_AUDIO, **responses(401, 404, 409, 410, 416, 422, 500, 503)},
+    responses={**_AUDIO, **responses(401, 404, 409, 410, 412, 416, 422, 500, 503)},
 )
 async def read_audio(
     job_id: str,
@@ -63,7 +63,9 @@ async def read_audio(
     size = await conversions.ready(job, wanted)
     etag = _etag(known, wanted)
     headers = {"ETag": etag, "Accept-Ranges": "bytes"}
-    if is_known(request.headers.get("if-none-match"), etag):
+    if not is_meant(request.headers.getlist("if-match"), etag):
+        raise PreconditionFailed(f"the audio is {etag}, and If-Match names another version")
+    if is_known(request.headers.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     part = requested_part(request.headers.get("range"), request.headers.get("if-range"), etag, size)
     if part is not None:

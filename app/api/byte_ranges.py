@@ -4,12 +4,13 @@ Starlette does this for files on disk only, and audio may lie in a bucket.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 
 from app.api.problems import RangeNotSatisfiable
 
 # A number so long that it is not read here lies beyond any file; such a range is ignored like every other mistake.
 _ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE)
-_ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+_ENTITY_TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 def requested_part(wanted: str | None, if_range: str | None, etag: str, size: int) -> range | None:
@@ -35,8 +36,19 @@ def requested_part(wanted: str | None, if_range: str | None, etag: str, size: in
     return range(start, stop)
 
 
-def is_known(if_none_match: str | None, etag: str) -> bool:
+def is_known(if_none_match: Sequence[str], etag: str) -> bool:
     """Whether the caller has this version already."""
-    if if_none_match is None:
-        return False
-    return if_none_match.strip() == "*" or etag in _ENTITY_TAG.findall(if_none_match)
+    return any(tag in {"*", etag} for tag, _ in _listed(if_none_match))
+
+
+def is_meant(if_match: Sequence[str], etag: str) -> bool:
+    """Whether the request is about this version. A weak tag is none: the bytes might be others."""
+    return not if_match or any(tag in {"*", etag} and not weak for tag, weak in _listed(if_match))
+
+
+def _listed(lines: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Every entity tag of a header, in however many lines, and whether it is weak."""
+    for line in lines:
+        if line.strip() == "*":
+            yield "*", False
+        yield from ((tag, bool(weak)) for weak, tag in _ENTITY_TAG.findall(line))

@@ -2,6 +2,9 @@
 
 Each event is the job's state, not a step to be counted: whoever reads slowly or comes back gets the newest one. Its id
 stands for that state, so that `Last-Event-ID` says which one a client has, to any process and after any restart.
+
+A browser's EventSource comes back by itself after a stream that has ended, and never after an answer that is no stream
+(WHATWG HTML, 9.2.3). So while Redis is away it gets a stream without events, and looks again two seconds later.
 """
 
 import hashlib
@@ -11,6 +14,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field
+from redis.exceptions import RedisError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.api.changes import Changes, Seen
@@ -19,10 +23,12 @@ from app.api.problems import responses
 from app.api.schemas import AudioView, JobError, JobView, Waiting
 from app.api.waiting import attended
 from app.shared.job import JobStatus
+from app.shared.redis_client import is_outage
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 RETRY_MILLISECONDS = 2000
+_EVENT_STREAM = "text/event-stream"
 
 
 class JobEvent(BaseModel):
@@ -56,7 +62,7 @@ class JobEvent(BaseModel):
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events named `progress`, and one named `end` when the job has ended; their data is a JobEvent.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {_EVENT_STREAM: {"schema": {"type": "string"}}},
     },
     204: {"description": "`Last-Event-ID` is that of the end: there is nothing more to come."},
 }
@@ -72,10 +78,19 @@ async def follow_job(
     last_event_id: Annotated[str | None, Header(description="The id of the last event that was received.")] = None,
 ) -> Response:
     """A job's phases, progress and ETA as they change, until it has ended. Comments keep the connection alive."""
-    seen = await changes.look(job_id, caller)
+    try:
+        seen = await changes.look(job_id, caller)
+    except RedisError as error:
+        if is_outage(error) and _EVENT_STREAM in request.headers.get("accept", ""):
+            return EventSourceResponse(_nothing_yet())
+        raise
     if seen.job.status.terminal and JobEvent.of(seen).event_id == last_event_id:
         return Response(status_code=204)
     return EventSourceResponse(_events(request, changes, seen, last_event_id), ping=settings.heartbeat_seconds)
+
+
+async def _nothing_yet() -> AsyncIterator[ServerSentEvent]:
+    yield ServerSentEvent(comment="Redis does not answer; come back", retry=RETRY_MILLISECONDS)
 
 
 async def _events(

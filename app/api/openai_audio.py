@@ -13,7 +13,7 @@ DEFAULT_FORMAT = "mp3"
 """As OpenAI's service has it."""
 
 _PATIENCE_SECONDS = 120
-"""These clients wait for minutes anyway; one that was sent away might come back too late to join its job."""
+"""These clients wait for minutes anyway. Two such times and a pause are within JOINABLE_SECONDS."""
 
 
 async def audio_in(wanted: str, job: Job, owned: Resources) -> StreamingResponse:

@@ -30,6 +30,11 @@ NO_RETRY = {"x-should-retry": "false"}
 """OpenAI's client obeys this before it looks at the status."""
 
 
+def openai_status(status: int) -> int:
+    """What OpenAI's service says: it knows no 422, and scripts catch the `BadRequestError` that is made of a 400."""
+    return 400 if status == 422 else status
+
+
 def is_openai(path: str) -> bool:
     """Whether this is an address that OpenAI's clients speak to."""
     return path == "/v1" or path.startswith("/v1/")

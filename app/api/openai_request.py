@@ -6,17 +6,18 @@
     instructions     the option `instruct`, where the model has it
     speed            the option `speed`, where the provider has it; 1 is everybody's
 
-Whatever cannot be done is refused by the name that it has here, never ignored.
+A field that is null is one that was left out: many clients send all that they know. Whatever cannot be done is refused
+by the name that it has here, never ignored.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from app.api.admission import Admission
 from app.api.openai_audio import DEFAULT_FORMAT
 from app.api.schemas import Choice, SpeechRequest
-from app.shared.errors import RequestRefused
+from app.shared.errors import KavoxError, NotFound, RequestRefused
 
 OPENAI_MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 OPENAI_VOICES = (
@@ -67,31 +68,46 @@ class OpenAISpeech(BaseModel):
     speed: Annotated[float, Field(ge=0.25, le=4, allow_inf_nan=False)] | None = None
     stream_format: Literal["audio", "sse"] = Field("audio", description="Only audio: a batch run streams nothing.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_nothing(cls, body: object) -> object:
+        return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
+
 
 def speech_request(body: OpenAISpeech, admission: Admission) -> SpeechRequest:
     """The native request. Raises RequestRefused for what this service cannot do."""
     if body.stream_format != "audio":
         detail = "speech comes whole from a batch run; leave out stream_format"
         raise RequestRefused("stream_format", detail, code="unsupported_stream_format")
-    theirs = body.model is None or body.model in OPENAI_MODELS or body.model.startswith("gpt-4o-mini-tts-")
-    name, _, model = (None, "", "") if theirs else (body.model or "").partition("/")
-    provider = admission.provider(name)
+    name, model = named_model(body.model)
     voice = body.voice
-    if theirs and voice in OPENAI_VOICES and voice not in {one.id for one in provider.voices}:
+    if name is None and voice in OPENAI_VOICES and voice not in {one.id for one in admission.default.voices}:
         voice = None
+    # Whether there are such options is for the provider to say, which may be that of a cloned voice.
     options: dict[str, Any] = {}
     if body.instructions:
-        if INSTRUCT not in provider.options:
-            raise RequestRefused("instructions", f"{provider.name} takes no instructions", code="unknown_option")
         options[INSTRUCT] = body.instructions
     if body.speed not in {None, 1}:
-        if SPEED not in provider.options:
-            raise RequestRefused("speed", f"{provider.name} has one speed; leave it out", code="unknown_option")
         options[SPEED] = body.speed
-    return SpeechRequest(text=body.input, provider=name, model=model or None, voice=voice, options=options)
+    return SpeechRequest(text=body.input, provider=name, model=model, voice=voice, options=options)
 
 
-def in_their_words(refused: RequestRefused) -> RequestRefused:
-    """The same refusal with the name that the field has in OpenAI's request."""
+def named_model(model: str | None) -> tuple[str | None, str | None]:
+    """Provider and model, each None where the default one is meant."""
+    if not model or is_openai_model(model):
+        return None, None
+    name, _, own = model.partition("/")
+    return name, own or None
+
+
+def is_openai_model(model: str) -> bool:
+    """Whether it is one of OpenAI's own names; theirs have dates behind them too."""
+    return model in OPENAI_MODELS or model.startswith("gpt-4o-mini-tts-")
+
+
+def in_their_words(refused: RequestRefused) -> KavoxError:
+    """The same refusal as OpenAI's service would word it: with its own name of the field, and a 404 for a model."""
+    if refused.code in {"unknown_provider", "unknown_model"}:
+        return NotFound(f"{refused.detail} (GET /v1/models lists what a model may be)", code="model_not_found")
     field = _NAMES.get(refused.field, refused.field)
     return RequestRefused(field, refused.detail, code=refused.code, **refused.extra)

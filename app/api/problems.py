@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from app.api.openai_errors import ENVELOPE_SCHEMA, envelope, is_openai
+from app.api.openai_errors import ENVELOPE_SCHEMA, envelope, is_openai, openai_status
 from app.shared import errors
 from app.shared.redis_client import is_outage, unavailable
 
@@ -34,6 +34,12 @@ class InvalidJson(errors.Permanent):
     """The body is not JSON, so that no field of it can be named."""
 
     code = "invalid_json"
+
+
+class MalformedRequest(errors.Permanent):
+    """What came is no HTTP."""
+
+    code = "malformed_request"
 
 
 class InvalidForm(errors.Permanent):
@@ -70,6 +76,18 @@ class InvalidIdempotencyKey(errors.Permanent):
     code = "invalid_idempotency_key"
 
 
+class PreconditionFailed(errors.Permanent):
+    """The file is not the version that the request is about."""
+
+    code = "precondition_failed"
+
+
+class OriginRefused(errors.Permanent):
+    """A browser asks for a page of an origin that is not let in."""
+
+    code = "cors_refused"
+
+
 class ConversionPending(errors.Transient):
     """The format that was asked for is being made, or waits for its turn."""
 
@@ -81,10 +99,13 @@ STATUS: Mapping[type[Exception], int] = {
     InvalidJson: 400,
     InvalidForm: 400,
     InvalidIdempotencyKey: 400,
+    MalformedRequest: 400,
     errors.Unauthorized: 401,
+    OriginRefused: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Gone: 410,
+    PreconditionFailed: 412,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
     RangeNotSatisfiable: 416,
@@ -210,7 +231,7 @@ def _render(
     path: str, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
     if is_openai(path):
-        return envelope(status, detail, code=code, param=more.get("field"), headers=headers)
+        return envelope(openai_status(status), detail, code=code, param=more.get("field"), headers=headers)
     problem = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

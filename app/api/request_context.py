@@ -65,7 +65,12 @@ class UnexpectedErrors:
             await unexpected(scope["path"])(scope, receive, send)
 
 
+def new_request_id() -> str:
+    """An id for a request that brings none of its own."""
+    return uuid.uuid4().hex
+
+
 def _request_id(scope: Scope) -> str:
     """The caller's own id when it is fit for a header and a log, else a new one."""
     given = Headers(scope=scope).get(HEADER, "")
-    return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _SANE_ID.fullmatch(given) else new_request_id()

@@ -2,29 +2,21 @@
 
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from app.api.problems import OriginRefused, problem_response
 from app.shared.settings import Settings
 
 # Nothing that is served may load anything; a browser that is sent to a wav makes a page of its own to play it in.
 _NOTHING_LOADED = "default-src 'none'; media-src 'self'; frame-ancestors 'none'"
 
-_SENT = (
-    "Authorization",
-    "Content-Type",
-    "Idempotency-Key",
-    "If-None-Match",
-    "If-Range",
-    "Last-Event-ID",
-    "Prefer",
-    "Range",
-    "X-API-Key",
-    "X-Request-ID",
-)
 _READ = (
     "Accept-Ranges",
+    "Allow",
     "Content-Disposition",
     "Content-Length",
     "Content-Range",
@@ -50,17 +42,37 @@ def harden(headers: MutableHeaders) -> None:
     headers.setdefault("Cache-Control", "private, no-cache" if "etag" in headers else "no-store")
 
 
+class Cors(CORSMiddleware):
+    """Starlette's, but that what it refuses is a problem like every other, and no plain text."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except OriginRefused as refusal:
+            await problem_response(refusal, scope["path"])(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to a browser that asks whether a page may send what it wants to. Raises OriginRefused."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code >= 400:
+            origin = request_headers["origin"]
+            raise OriginRefused(f"pages of {origin} may not use this service: KAVOX_CORS_ORIGINS does not name it")
+        return answer
+
+
 def cors(settings: Settings) -> list[Middleware]:
     """The middleware that lets pages of KAVOX_CORS_ORIGINS in; none where none is named.
 
-    No credentials: keys are sent in headers, never in cookies.
+    No credentials: keys are sent in headers, never in cookies. Who is let in may send any header and any method, as
+    programs may (OpenAI's client adds a dozen of its own), and reach this machine from a page of the internet.
     """
     if not settings.allowed_origins:
         return []
     options: dict[str, Any] = {
         "allow_origins": settings.allowed_origins,
-        "allow_methods": ("GET", "HEAD", "POST", "DELETE"),
-        "allow_headers": _SENT,
+        "allow_methods": ("*",),
+        "allow_headers": ("*",),
+        "allow_private_network": True,
         "expose_headers": _READ,
     }
-    return [Middleware(CORSMiddleware, **options)]
+    return [Middleware(Cors, **options)]

@@ -10,7 +10,7 @@ wants it, and `Preference-Applied` says what was heeded.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -22,10 +22,12 @@ from app.api.changes import Changes, Seen, Watch
 MOST_SECONDS = 60
 """Proxies and clients seldom hold a silent connection for longer."""
 
-_PREFERENCE = re.compile(r"""\s*([\w!#$%&'*+.^`|~-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s;,"]*)))?[^,]*""")
+# A name, and a value in quotes or without; then whatever follows up to a comma that stands in no quotes.
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PREFERENCE = re.compile(rf"""([\w!#$%&'*+.^`|~-]+)\s*(?:=\s*({_QUOTED}|[^\s;,"]*))?(?:{_QUOTED}|[^,"])*""")
 
 PreferHeader = Annotated[
-    str | None,
+    list[str] | None,
     Header(
         alias="Prefer", description=f"`wait=N`: answer when the job has ended, or after N seconds (≤ {MOST_SECONDS})."
     ),
@@ -40,11 +42,11 @@ class Preference:
     respond_async: bool = False
 
     @classmethod
-    def of(cls, header: str | None) -> "Preference":
-        """What the header says; of a preference that is there twice, the first counts."""
+    def of(cls, lines: Sequence[str] | None) -> "Preference":
+        """What the header says, in however many lines; of a preference that is there twice, the first counts."""
         found: dict[str, str] = {}
-        for name, quoted, plain in _PREFERENCE.findall(header or ""):
-            found.setdefault(name.lower(), quoted or plain)
+        for name, value in _PREFERENCE.findall(", ".join(lines or ())):
+            found.setdefault(name.lower(), value.strip('"'))
         seconds = found.get("wait", "")
         is_number = seconds.isascii() and seconds.isdigit()
         return cls(min(int(seconds[:9]), MOST_SECONDS) if is_number else None, "respond-async" in found)

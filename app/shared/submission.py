@@ -17,7 +17,10 @@ from app.shared.job import Job, JobStatus, to_fields
 from app.shared.result_cache import DROP_LUA, Entry, stem
 from app.shared.transition import LANE_LUA, flat
 
-JOINABLE_SECONDS = 30
+JOINABLE_SECONDS = 300
+"""After a success: whoever is sent away while another format is made of the audio has come back by then."""
+
+_JOINABLE_FAILURE_SECONDS = 30
 _DAY = 24 * 3600
 # Longer than any job waits and runs; one that has ended leads nobody, whatever is still written of it.
 LEADER_SECONDS = 10 * _DAY
@@ -48,8 +51,8 @@ end
 local function joinable(other)
   if under_way(other) then return true end
   local found = redis.call('HMGET', '{keys.JOB}' .. other, 'status', 'finished_at')
-  if found[1] ~= '{JobStatus.SUCCEEDED}' and found[1] ~= '{JobStatus.FAILED}' then return false end
-  return redis.call('TIME')[1] - found[2] < {JOINABLE_SECONDS}
+  local after = {{ {JobStatus.SUCCEEDED} = {JOINABLE_SECONDS}, {JobStatus.FAILED} = {_JOINABLE_FAILURE_SECONDS} }}
+  return after[found[1]] ~= nil and redis.call('TIME')[1] - found[2] < after[found[1]]
 end
 local function follow(leader)
   redis.call('HSET', job, 'follows', leader)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import httpx
 
+from app.programs import SERVER_OPTIONS
+
 EMULATOR_URL = "http://someone:secret@127.0.0.1:9"
 """Nothing answers there, and nothing in the API asks."""
 
@@ -24,7 +26,8 @@ def environment(**settings: object) -> dict[str, str]:
 
 def command(port: int) -> list[str]:
     """What starts the API."""
-    return [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", str(port)]
+    address = ["--factory", "app.main:create_app", "--port", str(port)]
+    return [sys.executable, "-m", "uvicorn", *address, *SERVER_OPTIONS]
 
 
 @contextmanager

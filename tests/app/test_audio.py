@@ -104,6 +104,14 @@ def test_what_the_caller_has_is_not_sent_again(api: httpx.Client, finished: str)
     assert api.get(finished, headers={"If-None-Match": '"another"'}).status_code == 200
 
 
+def test_a_part_of_a_version_that_is_no_more_is_refused(api: httpx.Client, finished: str) -> None:
+    """If-Match with another tag is a 412, whatever else is asked for; with this one it changes nothing."""
+    etag = api.get(finished).headers["etag"]
+    answer = api.get(finished, headers={"If-Match": '"another"', "If-None-Match": etag, "Range": "bytes=0-9"})
+    assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+    assert api.get(finished, headers={"If-Match": etag, "Range": "bytes=0-9"}).content == WAV[:10]
+
+
 def test_head_tells_everything_but_the_audio(api: httpx.Client, finished: str) -> None:
     """The headers are those of GET, whatever part is asked for."""
     whole, head = api.get(finished).headers, api.head(finished, headers={"Range": "bytes=0-9"})

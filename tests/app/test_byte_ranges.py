@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.byte_ranges import is_known, requested_part
+from app.api.byte_ranges import is_known, is_meant, requested_part
 from app.api.problems import RangeNotSatisfiable
 
 CONTENT = bytes(range(100))
@@ -72,13 +72,31 @@ def test_a_part_of_another_version_is_not_continued(version: str) -> None:
     assert part_of("bytes=5-9", ETAG) == CONTENT[5:10]
 
 
-@pytest.mark.parametrize("known", ["*", ETAG, f"W/{ETAG}", f'"x", {ETAG}', f'"a,b",W/{ETAG} , "y"'])
-def test_a_version_that_is_named_is_known(known: str) -> None:
-    """Lists, weak tags and the asterisk count."""
+@pytest.mark.parametrize(
+    "known", [["*"], [ETAG], [f"W/{ETAG}"], [f'"x", {ETAG}'], [f'"a,b",W/{ETAG} , "y"'], ['"x"', ETAG]]
+)
+def test_a_version_that_is_named_is_known(known: list[str]) -> None:
+    """Lists, several lines, weak tags and the asterisk count."""
     assert is_known(known, ETAG)
 
 
-@pytest.mark.parametrize("known", [None, "", "abc", '"abcd"', '"ABC"', '"x,abc"', '"'])
-def test_a_version_that_is_not_named_is_not_known(known: str | None) -> None:
+@pytest.mark.parametrize("known", [[], [""], ["abc"], ['"abcd"'], ['"ABC"'], ['"x,abc"'], ['"']])
+def test_a_version_that_is_not_named_is_not_known(known: list[str]) -> None:
     """Only the very tag counts."""
     assert not is_known(known, ETAG)
+
+
+@pytest.mark.parametrize(
+    ("match", "meant"),
+    [
+        ([], True),
+        (["*"], True),
+        ([ETAG], True),
+        (['"x"', f'"y", {ETAG}'], True),
+        ([f"W/{ETAG}"], False),
+        (["x"], False),
+    ],
+)
+def test_a_request_is_about_the_version_that_it_names(match: list[str], meant: bool) -> None:
+    """If-Match compares byte by byte, so a weak tag never matches."""
+    assert is_meant(match, ETAG) is meant

@@ -1,8 +1,11 @@
 """What every answer has, whatever was asked: an id, headers that protect, the methods of its address."""
 
+import json
 import re
 import socket
 from collections.abc import Iterator
+from email import message_from_string
+from email.message import Message
 
 import httpx
 import pytest
@@ -87,16 +90,21 @@ def test_a_method_that_is_not_there_hears_which_are(api: httpx.Client, method: s
 
 def test_a_named_origins_page_may_use_the_api(opened: httpx.Client) -> None:
     """Its browser may send what the API takes, and show the page the headers that clients go by."""
-    asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
-    wanted = "authorization, content-type, idempotency-key, prefer, range, x-api-key"
-    preflight = opened.options("/synthesize", headers={**asked, "Access-Control-Request-Headers": wanted})
-    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, PAGE)
-    assert preflight.headers["x-request-id"]
+    wanted = "authorization, content-type, idempotency-key, prefer, range, x-api-key, x-stainless-retry-count"
+    for method, path in (("POST", "/v1/audio/speech"), ("DELETE", UNKNOWN), ("PUT", "/jobs")):
+        asked = {"Origin": PAGE, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": wanted}
+        preflight = opened.options(path, headers={**asked, "Access-Control-Request-Private-Network": "true"})
+        assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, PAGE)
+        assert method in preflight.headers["access-control-allow-methods"]
+        assert preflight.headers["access-control-allow-headers"] == wanted
+        assert preflight.headers["access-control-allow-private-network"] == "true"
+        assert preflight.headers["x-request-id"]
     for answer in (opened.get("/jobs", headers={"Origin": PAGE}), opened.get(UNKNOWN, headers={"Origin": PAGE})):
         assert answer.headers["access-control-allow-origin"] == PAGE
         assert "access-control-allow-credentials" not in answer.headers
         readable = answer.headers["access-control-expose-headers"]
-        assert {"Location", "Retry-After", "ETag", "Content-Range", "X-Request-ID"} <= set(readable.split(", "))
+        wanted_by_pages = {"Location", "Retry-After", "ETag", "Content-Range", "X-Request-ID", "Preference-Applied"}
+        assert wanted_by_pages <= set(readable.split(", "))
 
 
 def test_another_origins_page_may_not(opened: httpx.Client, api: httpx.Client) -> None:
@@ -105,7 +113,9 @@ def test_another_origins_page_may_not(opened: httpx.Client, api: httpx.Client) -
         assert "access-control-allow-origin" not in client.get("/jobs", headers={"Origin": origin}).headers
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         preflight = client.options("/synthesize", headers=asked)
-        assert preflight.is_client_error
+        expected = (403, "cors_refused") if client is opened else (405, "method_not_allowed")
+        assert (preflight.status_code, preflight.json()["code"]) == expected
+        assert preflight.headers["x-request-id"]
         assert "access-control-allow-origin" not in preflight.headers
 
 
@@ -136,10 +146,38 @@ def test_the_docs_page_needs_nobody_else(api: httpx.Client) -> None:
     ],
 )
 def test_what_is_no_http_is_turned_away(api: httpx.Client, sent: bytes) -> None:
-    """It gets a 400 or a closed connection, and nobody else notices."""
+    """It gets a 400 like every other problem, or a closed connection, and nobody else notices."""
+    answer = _answer_to(api, sent)
+    assert api.get("/healthz").status_code == 200
+    if answer:
+        status, headers, body = answer
+        assert (status, headers["content-type"]) == (400, "application/problem+json")
+        assert (json.loads(body)["code"], headers["connection"]) == ("malformed_request", "close")
+        assert int(headers["content-length"]) == len(body)
+        assert re.fullmatch("[0-9a-f]{32}", headers["x-request-id"])
+        assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
+def test_what_is_no_http_below_v1_has_openais_envelope(api: httpx.Client) -> None:
+    """As far as the address could be read, the answer is that of the address."""
+    answer = _answer_to(api, b"POST /v1/audio/speech HTTP/1.1\r\nHost x\r\n\r\n")
+    assert answer
+    assert json.loads(answer[2])["error"]["code"] == "malformed_request"
+
+
+def test_a_websocket_is_not_offered(api: httpx.Client) -> None:
+    """Whoever asks for one gets the answer to the plain request, with all that every answer has."""
+    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+    answer = api.get("/healthz", headers={"Connection": "Upgrade", "Upgrade": "websocket", **key})
+    assert (answer.status_code, answer.headers["x-content-type-options"]) == (200, "nosniff")
+    assert answer.headers["x-request-id"]
+
+
+def _answer_to(api: httpx.Client, sent: bytes) -> tuple[int, Message, bytes] | None:
+    """Status, headers and body of the answer to these bytes, None where the connection was closed."""
     with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=10) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
-        answer = connection.makefile("rb").read()
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
-    assert api.get("/healthz").status_code == 200
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    status, _, lines = head.decode("latin-1").partition("\r\n")
+    return (int(status.split(" ")[1]), message_from_string(lines), body) if status else None

@@ -69,6 +69,14 @@ def test_without_redis_callers_are_told_to_come_back(stranded: httpx.Client, met
     assert "secret" not in answer.text
 
 
+def test_without_redis_a_page_that_follows_a_job_does_not_give_up(stranded: httpx.Client) -> None:
+    """EventSource never comes back after an error, so it gets a stream without events that says when to come again."""
+    answer = stranded.get("/jobs/19abcdef0120123456789/events", headers={"Accept": "text/event-stream"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert "retry: 2000" in answer.text.splitlines()
+    assert "data:" not in answer.text
+
+
 def test_a_full_queue_is_said(api: httpx.Client, redis: Redis) -> None:
     """Above KAVOX_MAX_WAITING_JOBS a job is refused for now, not lost."""
     redis.zadd(keys.QUEUED, {f"job {number}": number for number in range(MAX_WAITING_JOBS)})

@@ -91,10 +91,21 @@ def test_a_preference_that_says_nothing_is_ignored(api: httpx.Client, prefer: st
     assert "preference-applied" not in answer.headers
 
 
-@pytest.mark.parametrize("prefer", ['WAIT = "0"', 'foo="a,b"; x=1, wait=0', "wait=0;x=1, wait=50"])
-def test_a_preference_is_read_as_the_rfc_writes_it(api: httpx.Client, prefer: str) -> None:
-    """Any case, quoted or not, with parameters, among others; of two, the first counts."""
-    answer = api.post("/synthesize", json=BODY, headers={"Prefer": prefer})
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['WAIT = "0"'],
+        ['foo="a,b"; x=1, wait=0'],
+        ["wait=0;x=1, wait=50"],
+        ['foo; x="a, wait=50", wait=0'],
+        [r'foo="a\", wait=50", wait=0'],
+        ["foo, , wait=0"],
+        ["return=minimal", "wait=0"],
+    ],
+)
+def test_a_preference_is_read_as_the_rfc_writes_it(api: httpx.Client, lines: list[str]) -> None:
+    """Any case, quoted or not, with parameters, among others, in several lines; of two, the first counts."""
+    answer = api.post("/synthesize", json=BODY, headers=[("Prefer", line) for line in lines])
     assert (answer.status_code, answer.headers["preference-applied"]) == (202, "wait=0")
 
 
