@@ -11,8 +11,8 @@ import regex
 import sentencex
 
 # How long a reader rests, in seconds.
-PARAGRAPH = 0.8
-SENTENCE = 0.4
+PARAGRAPH = 0.9
+SENTENCE = 0.5
 CLAUSE = 0.2
 WORD = 0.0
 
