@@ -1,5 +1,7 @@
 """Where a speaker rests: the silences of a clip, and whether anything clicks in them."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -17,8 +19,8 @@ def rests(clip: ArrayLike, rate: int = 24_000, shortest: float = 0.15) -> list[t
     return [(sounding[end] / rate, (sounding[end + 1] - sounding[end]) / rate) for end in ends]
 
 
-def steepest(clip: ArrayLike, start: float, seconds: float, rate: int = 24_000) -> float:
-    """The largest step from one sample to the next in a part of the clip, beside its loudest one: a click is high."""
+def steepest(clip: ArrayLike, spans: Iterable[tuple[float, float]], rate: int = 24_000) -> float:
+    """The largest step from one sample to the next in these parts of the clip, beside its loudest: a click is high."""
     samples = np.asarray(clip, dtype=np.float64)
-    part = samples[max(0, int(start * rate)) : int((start + seconds) * rate)]
-    return float(np.abs(np.diff(part)).max(initial=0) / np.abs(samples).max())
+    parts = [samples[max(0, int(start * rate)) : int((start + seconds) * rate)] for start, seconds in spans]
+    return float(max(np.abs(np.diff(part)).max(initial=0) for part in parts) / np.abs(samples).max())
