@@ -129,7 +129,7 @@ def test_hostile_texts_are_spoken_and_never_executed(service: Service, tmp_path:
     """Every text reaches the engine as data: its sentence is heard, and nothing in it runs."""
     canary = tmp_path / "canary"
     texts = hostile_texts(canary)
-    # At most 5,000 characters, the longest text that is taken.
+    # Long enough for many chunks; test_long_texts.py has the longest.
     texts["long"] = (SPEAKABLE + " ") * (4_990 // (len(SPEAKABLE) + 1))
     jobs = {name: service.submit(text) for name, text in texts.items()}
     for name, job in jobs.items():

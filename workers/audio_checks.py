@@ -5,7 +5,7 @@
     clipped               so loud that it is cut off, which sounds like noise
     not finite            the engine overflowed
 
-A clip may last twenty minutes, so it is read a block at a time.
+A clip may last more than an hour, so it is read a block at a time.
 """
 
 from collections.abc import Iterator

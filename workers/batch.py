@@ -11,10 +11,8 @@ The order is priority, then fairness between callers, then age:
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.shared.job import PRIORITY_STEP_SECONDS
+from app.shared.job import MAX_SOURCE_BYTES, PRIORITY_STEP_SECONDS
 
-# Kaggle takes notebooks of less than 1,000,000 bytes; the template and the JSON around the items need some of it.
-MAX_SOURCE_BYTES = 700_000
 # A run on Kaggle bills about 95 s before its first word (public run logs): less speech is not worth another session.
 SMALLEST_SHARE_SECONDS = 95.0
 

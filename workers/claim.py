@@ -110,7 +110,7 @@ class Claims:
         if not chosen:
             return Refused.EMPTY
         return self._runs.claim(
-            run,
+            run.with_fields(speech_seconds=sum(job.seconds for job in chosen)),
             [job.id for job in chosen],
             most_runs=self._most(kind),
             engine=provider.engine.label,

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from app.shared.chunks import split
+from app.shared.chunks import cut
 from app.shared.job import Job
 from app.shared.manifest import Language
 from app.shared.provider import Provider
@@ -41,9 +41,13 @@ def _seed(job: Job, provider: Provider) -> int | None:
 
 def _item(job: Job, language: Language, provider: Provider) -> dict[str, Any]:
     speech = job.speech
+    chunks = cut(speech.text, language.code, provider.longest_chunk(language))
+    speed = float(speech.options.get("speed") or 1.0) if "speed" in provider.options else 1.0
     return {
         "id": job.id,
-        "chunks": split(speech.text, language.code, provider.longest_chunk(language)),
+        "chunks": [chunk.text for chunk in chunks],
+        # Who speaks fast rests less.
+        "pauses": [round(chunk.pause / speed, 3) for chunk in chunks[:-1]],
         "voice": speech.voice,
         "language": language.engine_name,
         "seed": _seed(job, provider),

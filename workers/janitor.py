@@ -21,6 +21,7 @@ from app.shared.voice import PREFIX as VOICE_PREFIX
 from app.shared.voice import is_voice_id, recording_name
 from workers.datasets import DatasetHost
 from workers.kernel import KernelHost
+from workers.run import LONGEST_SESSION_SECONDS
 from workers.run_store import RunStore
 from workers.voice_records import RemovedVoice, VoiceRecords
 
@@ -108,7 +109,7 @@ class Janitor:
 
     def _orphans(self, slugs: Iterable[str], open_ids: set[str]) -> Iterable[str]:
         settings = self._settings
-        longest = (settings.deployment_timeout_minutes + settings.run_timeout_minutes) * 60 + _GRACE_SECONDS
+        longest = settings.deployment_timeout_minutes * 60 + LONGEST_SESSION_SECONDS + _GRACE_SECONDS
         for slug in slugs:
             run_id = slug.removeprefix(f"{settings.kernel_prefix}-")
             if not is_id(run_id) or run_id in open_ids:

@@ -15,6 +15,11 @@ from typing import Any, Self
 
 from workers.kernel import Kernel
 
+# Kaggle ends every session after twelve hours.
+LONGEST_SESSION_SECONDS = 12 * 3600
+# KAVOX_RUN_TIMEOUT_MINUTES is for so much speech, which is as much as a shared run carries by default.
+_TIMED_SPEECH_SECONDS = 900
+
 # The kinds of open runs that are limited apart; those that have ended hold no machine any more.
 ENDED = "ended"
 SESSIONS = ("gpu", "own_gpu", "cpu", ENDED)
@@ -35,6 +40,7 @@ class Run:
 
     `failures`: how many attempts in a row led to nothing, those of its lane before it was pushed included; `defects`:
     how many of them were Kavox's own fault. `gpu`: on a GPU of Kaggle's; `own_gpu`: on whatever GPU its machine has.
+    `speech_seconds` is what its jobs were estimated at, and sets its deadline.
     `machine` names the only place that can go on with it, for a run of the local host; it is empty for all others.
     `billed` are the GPU seconds that were put down for it.
     """
@@ -50,6 +56,7 @@ class Run:
     jobs: Sequence[str]
     created_at: float
     own_gpu: bool = False
+    speech_seconds: float = 0.0
     step: Step = Step.CLAIMED
     fence: int = 1
     failures: int = 0
@@ -67,6 +74,13 @@ class Run:
     notebook_sha256: str = ""
     outcome: str = ""
     failure_message: str = ""
+
+    def timeout_seconds(self, minutes: float) -> float:
+        """Its deadline from its first RUNNING, where `minutes` are those of an ordinary run.
+
+        A longer text runs alone and has as much more time, or no second attempt could do better either.
+        """
+        return min(LONGEST_SESSION_SECONDS, minutes * 60 * max(1.0, self.speech_seconds / _TIMED_SPEECH_SECONDS))
 
     @property
     def sessions(self) -> str:

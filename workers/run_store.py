@@ -241,11 +241,10 @@ class RunStore:
             self._redis.pexpire(lease, LEASE_SECONDS * 1000)
         return left > 0
 
-    def host_of(self, run_id: str) -> tuple[str, str, float]:
-        """The run's host, the machine that it is bound to ('' for none) and the time of its creation."""
-        found = cast("list[str | None]", self._redis.hmget(keys.RUN + run_id, "host", "machine", "created_at"))
-        host, machine, created_at = (json.loads(value) if value else "" for value in found)
-        return host, machine, float(created_at or 0)
+    def look_up(self, run_id: str) -> Run | None:
+        """The run as it is recorded, whoever owns it."""
+        fields = cast("dict[str, str]", self._redis.hgetall(keys.RUN + run_id))
+        return Run.from_fields(fields) if fields else None
 
     def leave_to_sweep(self, run: Run) -> None:
         """Remembers a kernel that could not be deleted."""

@@ -95,9 +95,13 @@ class Synthesis:
 
     def resume(self, run_id: str) -> None:
         """Takes over a run that nobody owns, if it can be carried from here, and goes on from its recorded step."""
-        host, machine, created_at = self._runs.host_of(run_id)
-        abandoned = time.time() - created_at > self._settings.run_timeout_minutes * 60 + _ABANDONED_SECONDS
-        if host not in self._hosts or (machine not in {"", self._machine} and not abandoned):
+        run = self._runs.look_up(run_id)
+        if run is None or run.host not in self._hosts:
+            return
+        abandoned = (
+            time.time() - run.created_at > run.timeout_seconds(self._settings.run_timeout_minutes) + _ABANDONED_SECONDS
+        )
+        if run.machine not in {"", self._machine} and not abandoned:
             return
         run = self._runs.acquire(run_id)
         if run is not None:
@@ -205,7 +209,7 @@ class Synthesis:
             notebook=notebook,
             gpu=run.gpu,
             machine_shape=provider.machine_shape if run.gpu else None,
-            timeout_seconds=max(1, int(self._settings.run_timeout_minutes * 60)),
+            timeout_seconds=max(1, int(run.timeout_seconds(self._settings.run_timeout_minutes))),
             environment=provider.environment,
             datasets=references.datasets,
             references=references.files,

@@ -68,7 +68,7 @@ class Watch:
     def _expect_kernel(self, run: Run, status: KernelStatus) -> None:
         """A status that says nothing is no end; but a kernel that every look denies has been deleted by somebody."""
         unreadable = self._now() - self._readable_at
-        if unreadable > self._settings.run_timeout_minutes * 60:
+        if unreadable > run.timeout_seconds(self._settings.run_timeout_minutes):
             self._runs.start(run, self._now())
             raise KernelTimedOut(f"Kaggle has said nothing of {run.ref} for too long ({status.message})")
         if unreadable > self._settings.push_visibility and self._is_denied(run):
@@ -115,9 +115,7 @@ class Watch:
         if not run.running_at and self._since(run.pushed_at) > settings.deployment_timeout_minutes * 60:
             minutes = f"{settings.deployment_timeout_minutes:g} minutes"
             raise KernelTimedOut(f"the kernel found no machine within {minutes}", code="kernel_not_started")
+        timeout = run.timeout_seconds(settings.run_timeout_minutes)
         # Kaggle itself ends the session at the time-out, and may still be saving its outputs.
-        if (
-            run.running_at
-            and self._since(run.running_at) > settings.run_timeout_minutes * 60 + 10 * settings.polling[1]
-        ):
-            raise KernelTimedOut(f"the run took longer than {settings.run_timeout_minutes:g} minutes")
+        if run.running_at and self._since(run.running_at) > timeout + 10 * settings.polling[1]:
+            raise KernelTimedOut(f"the run took longer than {timeout / 60:.3g} minutes")

@@ -19,7 +19,7 @@ from app.api.schemas import SpeechRequest
 from app.api.speaker import choose_model, choose_speaker
 from app.shared.audio_formats import audio_format
 from app.shared.errors import RequestRefused
-from app.shared.job import Priority, Speech
+from app.shared.job import MAX_SOURCE_BYTES, Priority, Speech, source_bytes
 from app.shared.manifest import Language
 from app.shared.provider import Provider
 from app.shared.settings import Settings
@@ -33,6 +33,9 @@ _SOUNDING = ("L", "N", "So")
 """Unicode's letters, numbers and pictures: what a listener would miss. Nobody misses a comma, and "$5" is spoken."""
 
 _NAMED_CHARACTERS = 5
+
+_SURELY_FITTING = MAX_SOURCE_BYTES // 18
+"""No character takes more than 18 bytes in a notebook."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,10 @@ class Admission:
         if len(text) > most:
             detail = f"the text has {len(text)} characters; {provider.name} takes at most {most}"
             raise RequestRefused("text", detail, code="text_too_long", characters=len(text), most=most)
+        # Only what an installation allows beyond the default can be that large.
+        if len(text) > _SURELY_FITTING and source_bytes(text) > MAX_SOURCE_BYTES:
+            detail = "the text takes more room in a notebook than Kaggle has; signs and rare letters take the most"
+            raise RequestRefused("text", detail, code="text_too_long", characters=len(text), most=_SURELY_FITTING)
 
     def _place(self, gpu: bool | None, provider: Provider, local_providers: Collection[str]) -> tuple[str, list[str]]:
         """The host, and what the caller should know about it."""

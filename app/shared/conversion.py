@@ -1,7 +1,7 @@
 """Makes another format of a checked wav, and keeps it: libsndfile encodes, soxr changes the sample rate.
 
-A block at a time, because a clip may last twenty minutes. Blocks also keep libsndfile's ogg writer from overflowing its
-stack, as it does when it is handed everything at once.
+A block at a time, because a clip may last an hour. Blocks also keep libsndfile's ogg writer from overflowing its stack,
+as it does when it is handed everything at once.
 """
 
 from collections.abc import Iterator, Mapping

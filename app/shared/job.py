@@ -17,6 +17,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+MAX_SOURCE_BYTES = 700_000
+"""Kaggle takes notebooks of less than 1,000,000 bytes; the template and the JSON around the items need some of it."""
+
 
 class JobStatus(StrEnum):
     """The coarse state that programs branch on."""
@@ -164,9 +167,13 @@ class Job:
 
     @property
     def source_bytes(self) -> int:
-        """How many bytes it takes in the notebook's source, where it is JSON inside a string inside JSON."""
-        carried = [self.speech.text, self.speech.options, self.speech.reference]
-        return len(json.dumps(json.dumps(json.dumps(carried)))) + 300
+        """How many bytes it takes in the notebook's source."""
+        return source_bytes([self.speech.text, self.speech.options, self.speech.reference]) + 300
+
+
+def source_bytes(carried: object) -> int:
+    """How many bytes something takes in a notebook's source, where it is JSON inside a string inside JSON."""
+    return len(json.dumps(json.dumps(json.dumps(carried))))
 
 
 _STORED_AS_JSON = frozenset(

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     local_input_dir: Path | None = None
 
     # Jobs
-    max_text_chars: int = Field(5000, ge=1)
+    max_text_chars: int = Field(20_000, ge=1)
     max_waiting_jobs: int = Field(100_000, ge=1)
     max_wait_hours: float = Field(168, gt=0)
     quota_reserve_hours: float = Field(0, ge=0)

@@ -86,7 +86,7 @@ longest_fixed_seconds = 5
 """
 
 MOST_CHARACTERS = 1000
-"""What `hibari` takes here; the service's own bound stays at 5,000."""
+"""What `hibari` takes here; the service's own bound stays at 20,000."""
 
 
 def write_manifests(directory: Path) -> Path:

@@ -1,5 +1,6 @@
 """Where a job runs: the table at the top of app/api/admission.py, cell by cell."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -62,6 +63,16 @@ def test_an_emulated_kaggle_has_no_gpu(place: Place, gpu: bool | None) -> None:
     with pytest.raises(RequestRefused) as refusal:
         _admission(place, "emulator").admit(SpeechRequest(text="Hello.", provider="qwen", gpu=gpu), ())
     assert (refusal.value.field, refusal.value.code) == ("provider", "needs_kaggle")
+
+
+def test_a_text_that_no_notebook_could_carry_is_refused(place: Place) -> None:
+    """Where an installation allows more characters, those that take the most room are counted by the room they take."""
+    admission = replace(_admission(place, "kaggle"), max_text_chars=100_000)
+    letters, signs = "a" * 60_000, "a" + "😀" * 59_999
+    assert admission.admit(SpeechRequest(text=letters, provider="edge"), {"edge"}).text == letters
+    with pytest.raises(RequestRefused, match="more room in a notebook") as refusal:
+        admission.admit(SpeechRequest(text=signs, provider="edge"), {"edge"})
+    assert (refusal.value.field, refusal.value.code) == ("text", "text_too_long")
 
 
 @pytest.mark.parametrize(("provider", "field"), [("hibari", "gpu"), ("qwen", "gpu"), ("edge", "provider")])

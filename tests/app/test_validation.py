@@ -15,7 +15,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"text": ""}, "text", "text_empty"),
     ({"text": " \n\t\u2003 "}, "text", "text_empty"),
     ({"text": "a" * (MOST_CHARACTERS + 1)}, "text", "text_too_long"),
-    ({"text": "a" * 5001, "provider": "edge"}, "text", "text_too_long"),
+    ({"text": "a" * 20_001, "provider": "edge"}, "text", "text_too_long"),
     ({"text": "?!… 😀 مرحبا"}, "text", "nothing_to_speak"),
     ({"text": "a", "provider": "nobody"}, "provider", "unknown_provider"),
     ({"text": "a", "provider": ""}, "provider", "invalid_value"),

@@ -55,7 +55,7 @@ def test_a_worker_offers_what_it_has_the_packages_and_variables_of(
     monkeypatch.delenv("ELEVENLABS_API_KEY", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    providers = load_providers(manifest(tmp_path, '["httpx"]', f'["{package}"]'))
+    providers = load_providers(manifest(tmp_path, '["httpx", "numpy"]', f'["{package}", "numpy"]'))
 
     assert _local_providers(providers) == (["elevenlabs"] if offered else [])
 

@@ -94,7 +94,8 @@ def test_a_notebook_reads_the_parameters_that_it_is_given(path: Path) -> None:
     assert run["provider"] == path.stem
     assert run["model"] in {model.id for model in provider.models}
     for item in run["items"]:
-        assert set(item) == {"id", "chunks", "voice", "language", "seed", "options", "reference"}
+        assert set(item) == {"id", "chunks", "pauses", "voice", "language", "seed", "options", "reference"}
+        assert len(item["pauses"]) == len(item["chunks"]) - 1
         assert set(item["options"]) <= set(provider.options)
         assert item["language"] in {language.engine_name for language in provider.languages}
 

@@ -4,18 +4,19 @@ import hashlib
 import json
 import wave
 from io import BytesIO
-from itertools import takewhile
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.rests import OWN, rests, steepest
 from workers.kernel import KernelState, Push
 from workers.local import LocalHost
 from workers.notebook import inject
 
 HIBARI = Path(__file__).parents[2] / "notebooks" / "hibari.ipynb"
-GAP_SECONDS = 0.25  # the notebook's silence between two chunks
+REST_SECONDS = 0.5  # the notebook's silence between two chunks, where the run does not say how long
 
 ITEMS: list[dict[str, Any]] = [
     {"id": item_id, "chunks": chunks, "voice": "heart", "language": "en", "seed": seed, "reference": None}
@@ -31,12 +32,17 @@ ITEMS: list[dict[str, Any]] = [
         ("long", ["word " * 400], 7, {}),
         ("odd", ["Item ⑴ costs " + "7" * 60], 7, {}),
         ("silent", ["😀 ... مرحبا"], 7, {}),
+        ("joints", ["We like the old", "house,", "and you too.", "Good.", "A new day."], 7, {}),
+        ("unequal", ["The first part.", "The second one."], 7, {}),
         ("too-fast", ["The first part."], 7, {"speed": 9}),
         ("../outside", ["The first part."], 7, {}),
     ]
 ] + [{"id": "broken"}]
+PAUSES = {"two": [], "joints": [0.0, 0.2, 0.5, 0.9], "unequal": [0.5, 0.5]}
+ITEMS = [item | ({"pauses": PAUSES[item["id"]]} if item["id"] in PAUSES else {}) for item in ITEMS]
+STEPS = [len(item.get("chunks", "x")) for item in ITEMS]
 
-SPOKEN = ["one", "again", "other-seed", "any-seed", "two", "second", "slow", "long", "odd"]
+SPOKEN = ["one", "again", "other-seed", "any-seed", "two", "second", "slow", "long", "odd", "joints"]
 
 
 class Spoken:
@@ -94,6 +100,7 @@ def test_hibari_says_how_each_item_went(spoken: Spoken) -> None:
     assert [entry["id"] for entry in spoken.result["items"] if entry["status"] == "succeeded"] == SPOKEN
     assert {name: entry["error"] for name, entry in spoken.entries.items() if entry["status"] == "failed"} == {
         "silent": "nothing to speak",
+        "unequal": "there must be a pause between each two chunks",
         "too-fast": "speed must be from 0.5 to 2.0",
         "../outside": "the item's id is not a plain name",
         "broken": "KeyError: 'voice'",
@@ -128,12 +135,18 @@ def test_hibari_honours_the_seed(spoken: Spoken) -> None:
     assert len({spoken.wavs["one"], spoken.wavs["other-seed"], spoken.wavs["any-seed"]}) == 3
 
 
-def test_hibari_joins_chunks_with_a_short_silence(spoken: Spoken) -> None:
-    """Two chunks are as long as both and one gap, a chunk without sound adds nothing, and the gap is silent."""
-    assert spoken.seconds("two") == pytest.approx(spoken.seconds("one") + GAP_SECONDS + spoken.seconds("second"))
-    start = len(spoken.samples("one"))
-    quiet = list(takewhile(lambda sample: abs(sample) < 10, spoken.samples("two")[start:]))
-    assert len(quiet) >= GAP_SECONDS * 24000
+def test_hibari_rests_between_chunks_for_as_long_as_the_run_says(spoken: Spoken) -> None:
+    """Its own silence does not count, so a cut within a sentence is not heard; a chunk without sound adds none."""
+    lengths = [length for _, length in rests(spoken.samples("joints"))]
+    assert lengths == pytest.approx([seconds + 2 * OWN for seconds in PAUSES["joints"][1:]], abs=0.05)
+    assert [length for _, length in rests(spoken.samples("two"))] == pytest.approx([REST_SECONDS + 2 * OWN], abs=0.05)
+
+
+def test_hibari_joins_chunks_without_a_click(spoken: Spoken) -> None:
+    """Wherever it rests, and at both ends, the samples hardly move."""
+    samples = spoken.samples("joints")
+    ends = [(0.0, 0.03), (len(samples) / 24000 - 0.03, 0.03)]
+    assert steepest(samples, [*ends, *rests(samples)]) < 0.005
 
 
 def test_hibari_honours_the_speed(spoken: Spoken) -> None:
@@ -142,14 +155,17 @@ def test_hibari_honours_the_speed(spoken: Spoken) -> None:
 
 
 def test_hibari_reports_progress_without_the_text(spoken: Spoken) -> None:
-    """Each progress line is numbered, counts up to all items, and nothing on stdout repeats a text."""
+    """Each progress line is numbered, counts up to all chunks of all items, and nothing on stdout repeats a text."""
     lines = "".join(record.text for record in spoken.log if record.stream == "stdout").splitlines()
     assert all(line.startswith("::kavox ") for line in lines)
     reports = [json.loads(line.removeprefix("::kavox ")) for line in lines]
 
     assert [report["seq"] for report in reports] == list(range(1, len(reports) + 1))
-    assert [report["phase"] for report in reports] == ["loading"] + ["synthesizing"] * (len(ITEMS) + 1)
-    assert [report["done"] for report in reports[1:]] == list(range(len(ITEMS) + 1))
-    assert [report["item"] for report in reports[2:]] == [item["id"] for item in ITEMS]
-    assert {report["of"] for report in reports} == {len(ITEMS)}
+    assert {report["phase"] for report in reports[1:]} == {"synthesizing"}
+    ends = {report["item"]: report["done"] for report in reports[2:]}
+    assert ends == dict(zip([item["id"] for item in ITEMS], accumulate(STEPS), strict=True))
+    assert [report["done"] for report in reports if report["item"] == "joints"] == [
+        ends["joints"] - len(PAUSES["joints"]) + step for step in range(len(PAUSES["joints"]) + 1)
+    ]
+    assert {report["of"] for report in reports} == {sum(STEPS)}
     assert not any("part" in line for line in lines)

@@ -103,3 +103,10 @@ def test_lanes_take_turns(claims: ClaimsOf, redis_url: str, tmp_path: Path) -> N
     other = in_lane(make_job(caller="bob", seconds=10), "second", "hibari")
     submit(redis_url, other)
     assert claimed(workers, LANE).jobs == [other.id]
+
+
+@pytest.mark.parametrize(("speech", "minutes"), [([400.0, 400.0], 60), ([1350.0], 90), ([90_000.0], 12 * 60)])
+def test_a_long_text_has_as_much_more_time(claims: ClaimsOf, redis_url: str, speech: list[float], minutes: int) -> None:
+    """A run has its hour for a quarter of an hour of speech; beyond that in proportion, up to the end of a session."""
+    submit(redis_url, *[make_job(seconds=seconds) for seconds in speech])
+    assert claimed(claims()).timeout_seconds(60) == minutes * 60

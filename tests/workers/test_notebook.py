@@ -10,7 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from app.shared.chunks import split
 from app.shared.errors import InjectionFailed
+from app.shared.provider import load_providers
 from workers.notebook import KAGGLE_SOURCE_LIMIT_BYTES, inject
 
 HIBARI = Path(__file__).parents[2] / "notebooks" / "hibari.ipynb"
@@ -191,3 +193,15 @@ def test_a_run_that_kaggle_would_refuse_is_refused_here() -> None:
     assert len(inject(HIBARI, {"text": "x" * (room - 1)}).encode()) == KAGGLE_SOURCE_LIMIT_BYTES - 1
     with pytest.raises(InjectionFailed, match="1,000,000 bytes with the run's items"):
         inject(HIBARI, {"text": "x" * room})
+
+
+@pytest.mark.parametrize("sign", ["中", "م", "ご", "😀", '"', "\\", "\x01", "\n", "e\u0301", "a. "])
+def test_the_longest_text_fits_every_notebook(sign: str) -> None:
+    """20,000 characters of anything, cut into its chunks and thrice escaped, stay below Kaggle's limit."""
+    for name, provider in load_providers(HIBARI.parent).items():
+        text = (sign * 20_000)[:20_000]
+        chunks = split(text, "zh", provider.limits.max_chunk_characters)
+        item = {"id": "a" * 21, "chunks": chunks, "pauses": [0.4] * len(chunks), "voice": "v" * 64, "language": "zh"}
+        options = {"instruct": sign * 500, "description": sign * 1000}
+        run = {"run_id": "r" * 21, "items": [item | {"options": options}]}
+        assert what_the_notebook_reads(inject(HIBARI.with_name(f"{name}.ipynb"), run)) == run
