@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.chaos.script import Line
+from tests.chaos.script import KEYED, Line
 
 ENDED = frozenset({"succeeded", "failed", "canceled"})
 _PAUSE_SECONDS = 0.3
@@ -23,7 +23,7 @@ class Caller:
     def __init__(self, name: str, url: str, key: str) -> None:
         self.name = name
         self.accepted: dict[str, int] = {}
-        """The numbers of the texts, by the ids of the jobs that a 202 named."""
+        """The numbers of the texts, by the ids of the jobs that an answer named."""
         self.ends: dict[str, tuple[str, str]] = {}
         """How each job was first seen to have ended: its status and its audio's sha256."""
         self.surprises: list[str] = []
@@ -42,9 +42,11 @@ class Caller:
             time.sleep(line.pause)
             # The metadata tells later which text an orphan is: a job whose 202 never arrived.
             body = {"text": line.text, "metadata": {"caller": self.name, "number": line.number}}
+            header = {"Idempotency-Key": f"text-{line.number}"} if self.name in KEYED else {}
             if line.hangs_up:
-                self._hang_up("/synthesize", body)
-            job = self._send("POST", "/synthesize", 202, json=body).json()
+                self._hang_up("/synthesize", body, header)
+            # What was spoken before is answered at once.
+            job = self._send("POST", "/synthesize", 200, 202, json=body, headers=header).json()
             self.accepted[job["id"]] = line.number
 
     def look(self) -> bool:
@@ -83,10 +85,10 @@ class Caller:
             if self.ends.setdefault(job["id"], end) != end:
                 self.surprises.append(f"job {job['id']} had ended as {self.ends[job['id']]} and is now {end}")
 
-    def _hang_up(self, path: str, body: Job) -> None:
+    def _hang_up(self, path: str, body: Job, headers: dict[str, str]) -> None:
         """Sends a request and goes away; whoever reads it may well act on it."""
         with contextlib.suppress(httpx.TransportError):
-            self._http.post(path, json=body, timeout=httpx.Timeout(10, read=0.001))
+            self._http.post(path, json=body, headers=headers, timeout=httpx.Timeout(10, read=0.001))
 
     def _send(self, method: str, path: str, *expected: int, **more: Any) -> httpx.Response:
         """The first answer that is neither a lost connection nor a refusal for the moment."""

@@ -19,13 +19,14 @@ from workers.run import SESSIONS
 class Ledgers:
     """`runs` are the service's records by id, `open_runs` those not closed; `pushes` the emulator's accepted ones by
     slug, deleted kernels included, and `kernels` the slugs that are still there; `half_written` are files that nobody
-    has finished or removed."""
+    has finished or removed, `strays` audio of no job and no kept speech that is not noted as such either."""
 
     runs: dict[str, dict[str, str]]
     open_runs: list[str]
     pushes: Counter[str]
     kernels: list[str]
     half_written: list[str]
+    strays: list[str]
 
     @property
     def pushed_twice(self) -> list[str]:
@@ -55,13 +56,23 @@ def read_ledgers(data_dir: Path) -> Ledgers:
         found = [key for key in named if ":" not in key.removeprefix(keys.RUN)]
         runs = {key.removeprefix(keys.RUN): cast("dict[str, str]", redis.hgetall(key)) for key in found}
         still = [run for kind in SESSIONS for run in cast("list[str]", redis.zrange(keys.RUNS + kind, 0, -1))]
-    return Ledgers(runs, still, pushes, kernels, _half_written(data_dir))
+        strays = _strays(data_dir / "audio", redis)
+    return Ledgers(runs, still, pushes, kernels, _half_written(data_dir), strays)
 
 
 def redis_of(data_dir: Path) -> Redis:
     """A connection to the embedded server of this directory."""
     address: dict[str, Any] = json.loads((data_dir / "valkey" / "server.json").read_text())
     return Redis(LOOPBACK, address["port"], password=address["password"], decode_responses=True, socket_timeout=10)
+
+
+def _strays(folder: Path, redis: Redis) -> list[str]:
+    """Wavs, each named after a job or kept speech and its content, of neither, and not noted to be deleted."""
+    entries = cast("list[str]", [redis.get(key) for key in redis.scan_iter(keys.RESULT + "*", count=1000)])
+    noted = [*redis.smembers(keys.REMOVED_RESULTS), *redis.zrange(keys.ANSWERING, 0, -1)]
+    known = {json.loads(entry)["file_id"] for entry in entries if entry} | {one.partition(":")[0] for one in noted}
+    owners = {path.name: path.stem.rpartition("-")[0] for path in folder.glob("*.wav")}
+    return [name for name, owner in owners.items() if owner not in known and not redis.exists(keys.JOB + owner)]
 
 
 def _half_written(data_dir: Path) -> list[str]:

@@ -33,6 +33,10 @@ FAULT_SECONDS = 1.5
 
 HANG_UP_SHARE = 0.03
 """Callers, too, have lines that break: so many of the texts are submitted once more because no answer was heard."""
+REPEAT_SHARE = 0.1
+"""So many of the texts their caller has submitted before: they share a synthesis, or are answered with kept speech."""
+KEYED = CALLERS[:2]
+"""These send an Idempotency-Key with each text, so that not even a broken line makes two jobs of one."""
 BURST = 12
 """How many texts a caller submits at a stretch, on average."""
 
@@ -80,9 +84,12 @@ class Script:
         for number in range(scale.texts):
             # One text in twenty is refused by the notebook, wherever it stands in a run.
             words = [*([REFUSED] if number % 20 == 7 else []), *dice.choices(WORDS.split(), k=dice.randint(3, 16))]
+            lines = self.lines[CALLERS[number % len(CALLERS)]]
+            text = f"{' '.join(words)} {number}."
+            if lines and dice.random() < REPEAT_SHARE:
+                text = dice.choice(lines[-BURST:]).text
             pause = dice.expovariate(1 / mean_pause) if dice.random() < 1 / BURST else 0.0
-            line = Line(number, f"{' '.join(words)} {number}.", pause, hangs_up=dice.random() < HANG_UP_SHARE)
-            self.lines[CALLERS[number % len(CALLERS)]].append(line)
+            lines.append(Line(number, text, pause, hangs_up=dice.random() < HANG_UP_SHARE))
         self._kills = dice.getrandbits(64)
 
     @property

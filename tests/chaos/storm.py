@@ -29,6 +29,8 @@ def weather(seed: int, scale: Scale, folder: Path) -> Verdict:
         "KAVOX_NOTEBOOKS_DIR": write_teletype(folder / "notebooks"),
         "KAVOX_API_KEYS": ",".join(f"{caller}:key-of-{caller}" for caller in CALLERS),
         "KAVOX_WORKERS": 3,
+        # So little that some of it is thrown out while it is asked for.
+        "KAVOX_CACHE_MAX_MEGABYTES": 3,
         # As on Kaggle, a kernel cannot be seen at once: who looks too early and believes it pushes twice.
         "KAVOX_EMULATOR_VISIBILITY_LAG_SECONDS": 1,
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.chaos.caller import ENDED, Caller, Job
 from tests.chaos.ledgers import Ledgers
-from tests.chaos.script import CALLERS, Line
+from tests.chaos.script import CALLERS, KEYED, Line
 from tests.chaos.teletype import CAUSE, read_back
 
 LEAST_SUCCEEDED = 0.99
@@ -21,6 +21,8 @@ class Verdict:
     submitted: int
     accepted: int = 0
     orphans: int = 0
+    cached: int = 0
+    repeated: list[str] = field(default_factory=list)
     succeeded: list[str] = field(default_factory=list)
     failed_as_scripted: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -38,6 +40,10 @@ class Verdict:
         listed = caller.listed()
         self.accepted += len(caller.accepted.keys() | listed.keys())
         self.orphans += len(listed.keys() - caller.accepted.keys())
+        self.cached += sum(job["cached"] for job in listed.values())
+        if caller.name in KEYED:
+            times = Counter(job["metadata"]["number"] for job in listed.values())
+            self.repeated += [f"{caller.name}'s {number}" for number, jobs in times.items() if jobs > 1]
         for job_id in sorted(caller.accepted.keys() | listed.keys()):
             job = caller.job(job_id)
             if job is None or job["status"] not in ENDED or job_id not in listed:
@@ -85,6 +91,8 @@ class Verdict:
             f"{len(self.lost)} lost": not self.lost,
             f"{len(self.wrong)} with wrong audio": not self.wrong,
             f"{len(self.strangers)} shown to strangers": not self.strangers,
+            f"more than one job under one Idempotency-Key: {self.repeated[:3]}": not self.repeated,
+            f"audio that belongs to nobody: {self.ledgers.strays[:3]}": not self.ledgers.strays,
             f"runs pushed twice: {self.ledgers.pushed_twice}": not self.ledgers.pushed_twice,
             f"left half-written: {self.ledgers.half_written[:3]}": not self.ledgers.half_written,
             f"answers that no death explains: {self.surprises[:3]}": not self.surprises,
@@ -99,7 +107,8 @@ class Verdict:
         deaths = ", ".join(f"{name.partition(':')[0]} {times}" for name, times in sorted(self.deaths.items()))
         return [
             f"jobs: {self.accepted} accepted ({self.orphans} by an answer that was lost), "
-            f"{len(self.succeeded)} succeeded, {len(self.failed_as_scripted)} failed with the scripted cause, "
+            f"{len(self.succeeded)} succeeded ({self.cached} with speech made for another), "
+            f"{len(self.failed_as_scripted)} failed with the scripted cause, "
             f"{len(self.failed)} failed otherwise, {len(self.lost)} lost",
             f"runs: {len(books.runs)} ({len(books.open_runs)} still open), {books.pushes.total()} accepted pushes, "
             f"{len(books.pushed_twice)} pushed twice; {len(books.kernels)} kernels not deleted",
