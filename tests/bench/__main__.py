@@ -66,7 +66,7 @@ def measure(folder: Path, parts: tuple[str, ...], scale: float) -> Table:
             place = folder / f"queued-{speed.factor:g}-{speed.gpus}"
             _tell(table.add(speed, QUEUED, kavox.all_at_once(place, speed, everything, scale)))
     if "lone" in parts:
-        table.lone = lone_jobs(folder / "lone", everything[0], LONE_JOBS, scale)
+        table.lone = lone_jobs(folder / "lone", everything[:LONE_JOBS], scale)
         sys.stderr.write(f"bench: {table.lone}\n")
     for speed in (Speed(1.0, gpus) for gpus in GPUS):
         if "stream" in parts:

@@ -1,13 +1,15 @@
 """How soon the audio of a job that is alone can be had, once its kernel could give it."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
 from tests.bench.clock import Speed
 from tests.bench.figures import Session
+from tests.bench.guess import Compared, ask
 from tests.bench.kavox import finished_at, serving, sessions_of
 from tests.bench.metronome import NAME
 from tests.service import Service, wait_for
@@ -26,22 +28,26 @@ class Lone:
     """Where a kernel is seen at once, and its status is true."""
     lagging: list[float]
     """Where neither is so."""
+    compared: list[Compared] = field(default_factory=list)
+    """What was expected of the prompt ones, and what came."""
 
 
-def lone_jobs(folder: Path, text: str, times: int, scale: float) -> Lone:
-    """One job after the other, so many of each kind."""
+def lone_jobs(folder: Path, texts: Sequence[str], scale: float) -> Lone:
+    """One job after the other, these texts for each kind."""
     with serving(folder, Speed(1.0, 1), scale) as service:
-        prompt = [_prompt(service, text, scale) for _ in range(times)]
+        prompt, compared = zip(*(_prompt(service, text, scale) for text in texts), strict=True)
         account = {"visibility_lag_seconds": LAG / scale}
         httpx.post(f"{service.emulator()}/control/account", json=account).raise_for_status()
-        return Lone(prompt, [_lagging(service, text, scale) for _ in range(times)])
+        return Lone([*prompt], [_lagging(service, text, scale) for text in texts], [*compared])
 
 
-def _prompt(service: Service, text: str, scale: float) -> float:
-    before = len(sessions_of(service))
+def _prompt(service: Service, text: str, scale: float) -> tuple[float, Compared]:
+    before, guess, began = len(sessions_of(service)), ask(service, text, scale), time.time()
     job = service.finished(service.submit(text, provider=NAME)["id"])
     assert job["status"] == "succeeded", job
-    return (finished_at(job) - _next_end(service, before).ended_at) * scale
+    delay = (finished_at(job) - _next_end(service, before).ended_at) * scale
+    took, gpu_seconds = (finished_at(job) - began) * scale, job["gpu_seconds"] * scale
+    return delay, Compared(guess, job["audio"]["duration_seconds"], gpu_seconds, took)
 
 
 def _lagging(service: Service, text: str, scale: float) -> float:

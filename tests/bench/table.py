@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.bench import guess
 from tests.bench.bound import earliest_end, earliest_end_of_stream, fewest_gpu_seconds, ideal_waits
 from tests.bench.clock import POLLING_MIN, Speed
 from tests.bench.figures import Figures, percentile
@@ -87,6 +88,7 @@ class Table:
             for what, delays in (("no lag", self.lone.prompt), ("lag and stale status", self.lone.lagging)):
                 shown = ", ".join(f"{delay:.1f}" for delay in sorted(delays))
                 yield f"a lone job, {what}: audio {statistics.median(delays):.1f} s after the status is true ({shown})"
+            yield from guess.lines(self.lone.compared)
         overrun = max((row.figures.overrun for row in self.rows), default=0.0)
         yield f"the sessions' clock: none lasted {overrun + 0.005:.2f} s of this machine's longer than it stated"
 
