@@ -25,6 +25,7 @@ from app.api import (
     logs,
     openai_catalog,
     openai_speech,
+    openapi,
     operations,
     problems,
     quota,
@@ -51,8 +52,6 @@ from app.shared.redis_client import connect_async, connect_for_queue
 from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
 from app.shared.voice_store import VoiceStore
-
-DESCRIPTION = "Kavox speaks text on Kaggle's free GPUs. POST a text, follow its job, fetch its audio."
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -97,10 +96,10 @@ def _build(settings: Settings) -> FastAPI:
             await run_in_threadpool(queue_redis.close)
 
     app = FastAPI(
-        title="Kavox",
+        **openapi.ABOUT,
         version=version("kavox"),
-        description=DESCRIPTION,
         lifespan=lifespan,
+        generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -114,6 +113,7 @@ def _build(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     docs.install(app)
+    openapi.install(app, settings)
     native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, operations)
     for part in (*native, openai_speech, openai_catalog):
         app.include_router(part.router)

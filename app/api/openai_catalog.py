@@ -69,7 +69,7 @@ async def read_model(model: str, admission: Admitting, _: Caller) -> ModelView:
 
 
 @router.get("/audio/voices", responses=openai_responses(401, 422, 503))
-async def list_voices(
+async def list_model_voices(
     query: Annotated[VoicesQuery, QueryParameters()], admission: Admitting, voices: Voices, caller: Caller
 ) -> NamedVoices:
     """The voices of a model; your own cloned ones come first."""

@@ -3,7 +3,7 @@
 import math
 import time
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,6 +14,7 @@ from app.api.changes import Seen
 from app.api.dependencies import Caller, Owned, Resources
 from app.api.fallback import admit_fallback
 from app.api.json_body import read_json
+from app.api.openapi_headers import headers
 from app.api.problems import responses
 from app.api.schemas import EXAMPLES, JobView, SpeechRequest, job_path
 from app.api.waiting import Preference, PreferHeader, until_ended
@@ -38,14 +39,16 @@ async def _speech_request(request: Request, _: Caller) -> SpeechRequest:
 # The body is read by `json_body.py` and not by FastAPI, which therefore has to be told what it is.
 _BODY = {"content": {"application/json": {"schema": SpeechRequest.model_json_schema(), "examples": EXAMPLES}}}
 
-
-_REFUSALS = responses(400, 401, 413, 415, 422, 503)
+_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobView, "description": "It ended while the client waited.", **headers("Location")},
+    202: {"description": "It is accepted.", **headers("Location", "Retry-After")},
+}
 
 
 @router.post(
     "/synthesize",
     status_code=202,
-    responses={200: {"model": JobView, "description": "It ended while the client waited."}, **_REFUSALS},
+    responses={**_ACCEPTED, **responses(400, 401, 413, 415, 422, 503)},
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )
 async def synthesize(
