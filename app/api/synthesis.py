@@ -79,7 +79,7 @@ async def synthesize(
     # A request that is repeated under its key gets the answer that it got first, whatever has become of its job.
     if ended and (preference.wait or job.answered_at_once):
         response.status_code = 200
-    if not ended:
+    else:
         response.headers["Retry-After"] = str(poll_seconds(owned.settings))
     return JobView.of(seen.job, seen.standing)
 
