@@ -8,7 +8,7 @@ export TEXT
 # uv trusts only the certificates that it brings, unless it is told to trust the machine's, as pip does.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: demo serve engines test test-slow test-engines chaos soak bench live check format lock clean
+.PHONY: demo serve engines test test-slow test-engines chaos soak bench live check format snapshot lock clean
 
 demo: .venv/.ready  ## speak TEXT into demo.wav on an embedded stack, then stop it
 	@$(BIN)/kavox demo --output demo.wav -- "$$TEXT"
@@ -48,6 +48,9 @@ check: .venv/.ready  ## lint and types
 format: .venv/.ready  ## put the code into its form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+snapshot: .venv/.ready  ## write the OpenAPI document's snapshot anew; look at its diff: what is gone breaks callers
+	@$(BIN)/python -m tests.app.openapi_snapshot
 
 lock: .venv/.ready  ## compile requirements.lock anew, without any index address in it
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \

@@ -26,6 +26,7 @@ from app.api import (
     logs,
     openai_catalog,
     openai_speech,
+    openapi,
     operations,
     problems,
     quota,
@@ -54,8 +55,6 @@ from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
 from app.shared.submission import Submissions
 from app.shared.voice_store import VoiceStore
-
-DESCRIPTION = "Kavox speaks text on Kaggle's free GPUs. POST a text, follow its job, fetch its audio."
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -103,10 +102,10 @@ def _build(settings: Settings) -> FastAPI:
             await run_in_threadpool(queue_redis.close)
 
     app = FastAPI(
-        title="Kavox",
+        **openapi.ABOUT,
         version=version("kavox"),
-        description=DESCRIPTION,
         lifespan=lifespan,
+        generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -120,6 +119,7 @@ def _build(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     docs.install(app)
+    openapi.install(app, settings)
     native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, cache, operations)
     for part in (*native, openai_speech, openai_catalog):
         app.include_router(part.router)

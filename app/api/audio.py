@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from fastapi import Query as QueryParameters
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from app.api.byte_ranges import is_known, is_meant, requested_part
 from app.api.dependencies import Audio, Caller, Config, Converting, Jobs
+from app.api.openapi_headers import headers
 from app.api.problems import PreconditionFailed, responses
 from app.api.schemas import Choice, Query
 from app.api.synthesis import poll_seconds
@@ -19,31 +20,43 @@ from app.shared.job import Job, JobStatus
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 
+RangeHeader = Annotated[str | None, Header(alias="Range", description="One range of bytes.", examples=["bytes=0-99"])]
+IfRangeHeader = Annotated[
+    str | None, Header(alias="If-Range", description="An ETag: the part of this version, else the whole.")
+]
+
+
 class AudioQuery(Query):
     """The parameters of GET /jobs/{id}/audio."""
 
-    format: Choice | None = Field(None, description=f"{', '.join(FORMATS)}; without it the one that the job names.")
+    format: Choice | None = Field(
+        None, description="Without it the one that the job names.", json_schema_extra={"enum": list(FORMATS)}
+    )
     download: bool = Field(False, description="true: browsers save it instead of playing it.")
 
 
+# These may be there several times, so they are read by us and not by FastAPI.
+_CONDITIONS = [
+    {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+    for name, text in (("If-Match", "ETags: any other version is a 412."), ("If-None-Match", "ETags of what you have."))
+]
 _CONTENT = {
     wanted.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
     for wanted in FORMATS.values()
 }
-_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "Strong, and another one for each format."}}
-_LENGTH = {"Content-Length": {"schema": {"type": "integer"}}, "Accept-Ranges": {"schema": {"const": "bytes"}}}
-_PART = {"Content-Range": {"schema": {"type": "string"}}, **_LENGTH, **_ETAG}
+_HAVING = ("ETag", "Accept-Ranges", "Content-Length", "Content-Disposition")
 _AUDIO: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The audio.", "content": _CONTENT, "headers": {**_LENGTH, **_ETAG}},
-    206: {"description": "The part that Range asks for.", "content": _CONTENT, "headers": _PART},
-    304: {"description": "If-None-Match names it: you have it already.", "headers": _ETAG},
+    200: {"description": "The audio.", "content": _CONTENT, **headers(*_HAVING)},
+    206: {"description": "The part that Range asks for.", "content": _CONTENT, **headers(*_HAVING, "Content-Range")},
+    304: {"description": "If-None-Match names it: you have it already.", **headers("ETag", "Accept-Ranges")},
 }
 
 
 @router.get(
     "/{job_id}/audio",
     response_class=StreamingResponse,
-    responses={**_AUDIO, **responses(401, 404, 409, 410, 412, 416, 422, 500, 503)},
+    responses={**_AUDIO, **responses(401, 404, 409, 410, 412, 416, 422, 503)},
+    openapi_extra={"parameters": _CONDITIONS},
 )
 async def read_audio(
     job_id: str,
@@ -54,6 +67,8 @@ async def read_audio(
     conversions: Converting,
     settings: Config,
     caller: Caller,
+    wanted_part: RangeHeader = None,
+    if_range: IfRangeHeader = None,
 ) -> Response:
     """The finished audio. HEAD, single byte ranges and conditional requests work too."""
     job = await jobs.get(job_id, caller)
@@ -67,7 +82,7 @@ async def read_audio(
         raise PreconditionFailed(f"the audio is {etag}, and If-Match names another version")
     if is_known(request.headers.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    part = requested_part(request.headers.get("range"), request.headers.get("if-range"), etag, size)
+    part = requested_part(wanted_part, if_range, etag, size)
     if part is not None:
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
     headers["Content-Length"] = str(size if part is None else len(part))

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from app.api.dependencies import Admitting, Audio, Caller, Decoding, Voices
+from app.api.openapi_headers import headers
 from app.api.problems import responses
 from app.api.recording import Recording, prepare
 from app.api.voice_form import NOTICE, VoiceForm, voice_form
@@ -31,14 +32,15 @@ _FILE = {"type": "string", "format": "binary", "description": "wav, mp3, flac or
 _SCHEMA = VoiceForm.model_json_schema()
 _SCHEMA["properties"] = {"file": _FILE, **_SCHEMA["properties"]}
 _SCHEMA["required"] = ["file", *_SCHEMA["required"]]
+_BODY = {"schema": _SCHEMA, "encoding": {"file": {"contentType": "audio/wav, audio/mpeg, audio/flac, audio/ogg"}}}
 
 
 @router.post(
     "",
     status_code=201,
     description=f"Keeps a recording to be spoken with. {NOTICE}",
-    responses=responses(400, 401, 409, 413, 415, 422, 503),
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _SCHEMA}}}},
+    responses={201: headers("Location"), **responses(400, 401, 409, 413, 415, 422, 503)},
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": _BODY}}},
 )
 async def add_voice(
     given: Annotated[tuple[VoiceForm, UploadFile], Depends(_form)],

@@ -59,23 +59,33 @@ class JobEvent(BaseModel):
         return hashlib.sha256(self.model_dump_json(exclude={"eta_seconds"}).encode()).hexdigest()[:16]
 
 
+class EventStream(EventSourceResponse):
+    """Tells FastAPI what it is, for the document."""
+
+    media_type = _EVENT_STREAM
+
+
+LastEventHeader = Annotated[
+    str | None, Header(alias="Last-Event-ID", description="The id of the last event that was received.")
+]
+
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
+        "model": JobEvent,
         "description": "Events named `progress`, and one named `end` when the job has ended; their data is a JobEvent.",
-        "content": {_EVENT_STREAM: {"schema": {"type": "string"}}},
     },
     204: {"description": "`Last-Event-ID` is that of the end: there is nothing more to come."},
 }
 
 
-@router.get("/{job_id}/events", response_class=Response, responses={**_STREAM, **responses(401, 404, 503)})
+@router.get("/{job_id}/events", response_class=EventStream, responses={**_STREAM, **responses(401, 404, 503)})
 async def follow_job(
     job_id: str,
     request: Request,
     changes: Listening,
     settings: Config,
     caller: Caller,
-    last_event_id: Annotated[str | None, Header(description="The id of the last event that was received.")] = None,
+    last_event_id: LastEventHeader = None,
 ) -> Response:
     """A job's phases, progress and ETA as they change, until it has ended. Comments keep the connection alive."""
     try:
@@ -86,7 +96,7 @@ async def follow_job(
         raise
     if seen.job.status.terminal and JobEvent.of(seen).event_id == last_event_id:
         return Response(status_code=204)
-    return EventSourceResponse(_events(request, changes, seen, last_event_id), ping=settings.heartbeat_seconds)
+    return EventStream(_events(request, changes, seen, last_event_id), ping=settings.heartbeat_seconds)
 
 
 async def _nothing_yet() -> AsyncIterator[ServerSentEvent]:

@@ -24,7 +24,9 @@ async def _sent_key(
     _: Annotated[
         str | None,
         Header(
-            alias=HEADER, description="Sent again under its key within 24 hours, a request is not carried out again."
+            alias=HEADER,
+            description="Sent again under its key within 24 hours, a request is not carried out again.",
+            json_schema_extra={"pattern": f"^({_KEY.pattern})$"},
         ),
     ] = None,
 ) -> str | None:

@@ -1,16 +1,21 @@
 """Jobs: look, list, cancel; their audio is in `audio.py`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api.dependencies import Caller, Config, Jobs, Listening
+from app.api.openapi_headers import headers
 from app.api.problems import responses
 from app.api.schemas import JobPage, JobQuery, JobView
 from app.api.synthesis import poll_seconds
 from app.api.waiting import Preference, PreferHeader, until_ended
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+_CANCELING: dict[int | str, dict[str, Any]] = {
+    202: {"model": JobView, "description": "It is being cancelled.", **headers("Retry-After")}
+}
 
 
 @router.get("", responses=responses(401, 422, 503))
@@ -40,7 +45,7 @@ async def read_job(
 
 @router.delete(
     "/{job_id}",
-    responses={**responses(401, 404, 409, 410, 503), 202: {"model": JobView, "description": "It is being cancelled."}},
+    responses={**_CANCELING, **responses(401, 404, 409, 410, 503)},
 )
 async def cancel_job(job_id: str, jobs: Jobs, caller: Caller, settings: Config, response: Response) -> JobView:
     """Cancels a job: a waiting one at once; one that runs is `canceling` until its host has confirmed the end."""

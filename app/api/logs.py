@@ -17,6 +17,10 @@ from app.shared.run_log import RunLog, log_name
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 
+# OpenAPI has its own way to say what can be accepted: the answer's media types.
+Accept = Annotated[str, Header(include_in_schema=False)]
+
+
 class LogLineView(BaseModel):
     """One line of the log."""
 
@@ -35,13 +39,16 @@ class LogView(BaseModel):
 
 
 _TEXT: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The log; as plain text where Accept asks for that.", "content": {"text/plain": {}}}
+    200: {
+        "description": "The log; as plain text where Accept asks for that.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
 }
 
 
 @router.get("/{job_id}/logs", response_model=LogView, responses={**_TEXT, **responses(401, 404, 409, 410, 503)})
 async def read_log(
-    job_id: str, jobs: Jobs, audio: Audio, settings: Config, caller: Caller, accept: Annotated[str, Header()] = "*/*"
+    job_id: str, jobs: Jobs, audio: Audio, settings: Config, caller: Caller, accept: Accept = "*/*"
 ) -> LogView | Response:
     """The log of the run that carried an ended job."""
     job = await jobs.get(job_id, caller)

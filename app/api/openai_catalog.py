@@ -84,7 +84,7 @@ async def list_speech_models(admission: Admitting, _: Caller) -> NamedModels:
 
 
 @router.get("/audio/voices", responses=openai_responses(400, 401, 404, 503))
-async def list_voices(
+async def list_model_voices(
     query: Annotated[VoicesQuery, QueryParameters()], admission: Admitting, voices: Voices, caller: Caller
 ) -> NamedVoices:
     """The voices of a model; your own cloned ones come first."""

@@ -12,11 +12,12 @@ by the name that it has here, never ignored.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
 from app.api.admission import Admission
 from app.api.openai_audio import DEFAULT_FORMAT
 from app.api.schemas import Choice, SpeechRequest
+from app.shared.audio_formats import FORMATS
 from app.shared.errors import KavoxError, NotFound, RequestRefused
 
 OPENAI_MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
@@ -46,13 +47,21 @@ def _voice_id(value: object) -> object:
     return value["id"] if isinstance(value, dict) and value.keys() == {"id"} else value
 
 
+_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
 _VOICE_SCHEMA = {
     "anyOf": [
-        {"type": "string"},
-        {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
+        _NAME,
+        {"type": "object", "properties": {"id": _NAME}, "required": ["id"], "additionalProperties": False},
         {"type": "null"},
     ]
 }
+
+
+_SOME: dict[str, JsonValue] = {"minLength": 1}
+
+
+def _one_of(*values: str) -> dict[str, JsonValue]:
+    return {"type": ["string", "null"], "enum": [*values, None]}
 
 
 class OpenAISpeech(BaseModel):
@@ -60,13 +69,15 @@ class OpenAISpeech(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    input: str = Field(description="What to speak; as long as the native route takes it.")
+    input: str = Field(description="What to speak; as long as the native route takes it.", json_schema_extra=_SOME)
     model: Choice | None = Field(None, description="provider, provider/model, or a name of OpenAI's for the default.")
     voice: Annotated[Choice | None, BeforeValidator(_voice_id), WithJsonSchema(_VOICE_SCHEMA)] = None
     instructions: str | None = Field(None, description="How to speak, where the model takes it.")
-    response_format: Choice = DEFAULT_FORMAT
+    response_format: Choice = Field(DEFAULT_FORMAT, json_schema_extra=_one_of(*FORMATS))
     speed: Annotated[float, Field(ge=0.25, le=4, allow_inf_nan=False)] | None = None
-    stream_format: Literal["audio", "sse"] = Field("audio", description="Only audio: a batch run streams nothing.")
+    stream_format: Literal["audio", "sse"] = Field(
+        "audio", description="Only audio: a batch run streams nothing.", json_schema_extra=_one_of("audio", "sse")
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from app.api.json_body import read_json
 from app.api.openai_audio import audio_in
 from app.api.openai_errors import NO_RETRY, envelope
 from app.api.openai_request import EXAMPLES, OpenAISpeech, in_their_words, speech_request
+from app.api.openapi_headers import headers
 from app.api.problems import openai_responses
 from app.api.schemas import job_path
 from app.api.waiting import until_ended
@@ -47,7 +48,7 @@ _AUDIO = {
     response_class=Response,
     responses={
         **openai_responses(400, 401, 404, 409, 410, 413, 415, 500, 503, 504),
-        200: {"description": "The audio; X-Kavox-Job names its job.", "content": _AUDIO},
+        200: {"description": "The audio.", "content": _AUDIO, **headers("X-Kavox-Job", "Content-Length")},
     },
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )

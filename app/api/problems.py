@@ -19,7 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from app.api.openai_errors import ENVELOPE_SCHEMA, envelope, is_openai, openai_status
+from app.api.openai_errors import envelope, is_openai, openai_status
+from app.api.openapi_problems import ENVELOPE, PROBLEM, response_name
 from app.shared import errors
 from app.shared.redis_client import is_outage, unavailable
 
@@ -149,16 +150,16 @@ def unexpected(path: str) -> Response:
 
 def openai_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The same for a route whose errors are OpenAI's."""
-    content = {"application/json": {"schema": ENVELOPE_SCHEMA}}
-    return {status: {**told, "content": content} for status, told in responses(*statuses).items()}
+    return _shared(ENVELOPE, statuses)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer with, for the OpenAPI document."""
-    content = {MEDIA_TYPE: {"schema": _SCHEMA}}
-    named: dict[int | str, str] = {status: HTTPStatus(status).phrase for status in statuses}
-    # Without a default, FastAPI would declare its own form of a 422.
-    return {status: {"description": text, "content": content} for status, text in {**named, "default": "Other"}.items()}
+    """The problems that a route may answer with, for the OpenAPI document; a 500 is every route's."""
+    return _shared(PROBLEM, statuses)
+
+
+def _shared(form: str, statuses: Sequence[int]) -> dict[int | str, dict[str, Any]]:
+    return {status: {"$ref": f"#/components/responses/{response_name(form, status)}"} for status in statuses}
 
 
 async def _on_kavox_error(request: Request, error: Exception) -> Response:
@@ -244,29 +245,3 @@ def _render(
     # A problem may quote what a caller sent, and half a surrogate pair cannot be written as UTF-8.
     body = json.dumps(problem, ensure_ascii=False).encode("utf-8", "replace")
     return Response(body, status, headers, MEDIA_TYPE)
-
-
-_SCHEMA = {
-    "title": "Problem",
-    "description": "RFC 9457; branch on `code`, whose meaning never changes.",
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "instance"],
-    "properties": {
-        "type": {"type": "string", "const": "about:blank"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What happened and what to do."},
-        "code": {"type": "string"},
-        "instance": {"type": "string", "description": "The path of the request."},
-        "field": {"type": "string", "description": "The first culprit of a refused request."},
-        "valid": {"type": "array", "items": {"type": "string"}, "description": "What could have been asked for."},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "code", "detail"],
-                "properties": {name: {"type": "string"} for name in ("field", "code", "detail")},
-            },
-        },
-    },
-}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.shared.audio_formats import FORMATS
 from app.shared.job import Job, JobStatus, Phase
@@ -12,6 +12,14 @@ from app.shared.job_store import Standing
 
 Choice = Annotated[str, Field(min_length=1, max_length=200)]
 """The name of something that a manifest lists."""
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number, so 5.0 is the integer 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**31), BeforeValidator(_whole)]
 
 EXAMPLES: dict[str, Any] = {
     "the text alone": {"value": {"text": "The quick brown fox jumps over the lazy dog."}},
@@ -28,21 +36,23 @@ class SpeechRequest(BaseModel):
     # Strict: "5" is no number and 1 is no truth, so that a mistake is heard of and not spoken.
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    text: str = Field(description="What to speak.")
+    text: str = Field(description="What to speak.", json_schema_extra={"minLength": 1})
     provider: Choice | None = Field(None, description="One of GET /providers.")
     model: Choice | None = None
     voice: Choice | None = Field(None, description="One of GET /voices, or the id of one of your own.")
     language: Choice | None = None
-    format: Choice = Field("wav", description=f"One of {', '.join(FORMATS)}: what `audio` will be.")
+    format: Choice = Field("wav", description="What `audio` will be.", json_schema_extra={"enum": list(FORMATS)})
     gpu: bool | None = Field(None, description="false: not on Kaggle but on a worker's own machine.")
-    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(None, description="The same seed, the same speech.")
+    seed: Seed | None = Field(None, description="The same seed, the same speech.")
     priority: Literal["low", "normal", "high"] = "normal"
-    max_wait_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+    max_wait_seconds: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(
         None, description="Fail with wait_expired if it still waits after so long."
     )
     cache: bool = Field(True, description="false: spoken anew, and neither kept for nor shared with the same request.")
     on_unavailable: Choice | None = Field(
-        None, description="local:<provider>: spoken by it on a worker's own machine when there is no GPU quota."
+        None,
+        description="local:<provider>: spoken by it on a worker's own machine when there is no GPU quota.",
+        json_schema_extra={"pattern": "^local:"},
     )
     options: dict[str, Any] = Field({}, description="Settings of the engine, as GET /providers lists them.")
     metadata: dict[str, Any] = Field({}, description="Yours: kept with the job and given back, up to 16 KiB.")

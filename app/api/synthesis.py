@@ -1,7 +1,7 @@
 """POST /synthesize: a request becomes a job."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Query as QueryParameters
@@ -13,6 +13,7 @@ from app.api.dependencies import Caller, Owned, Resources
 from app.api.estimate import Estimate
 from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import read_json
+from app.api.openapi_headers import headers, sometimes
 from app.api.problems import responses
 from app.api.schemas import EXAMPLES, JobView, Query, SpeechRequest, job_path
 from app.api.waiting import Preference, PreferHeader, until_ended
@@ -36,18 +37,21 @@ async def _speech_request(request: Request, _: Caller) -> SpeechRequest:
 _BODY = {"content": {"application/json": {"schema": SpeechRequest.model_json_schema(), "examples": EXAMPLES}}}
 
 
-_ENDED = {
-    "model": JobView | Estimate,
-    "description": "It ended while the client waited, or its speech was kept; or it was a dry run: the estimate.",
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": JobView | Estimate,
+        "description": "It ended while the client waited, or its speech was kept; or it was a dry run: the estimate.",
+        "headers": sometimes("Location"),
+    },
+    202: {"model": JobView, "description": "It is accepted.", **headers("Location", "Retry-After")},
 }
-_REFUSALS = responses(400, 401, 410, 413, 415, 422, 503)
 
 
 @router.post(
     "/synthesize",
     status_code=202,
     response_model=JobView | Estimate,
-    responses={200: _ENDED, 202: {"model": JobView}, **_REFUSALS},
+    responses={**_ANSWERS, **responses(400, 401, 410, 413, 415, 422, 503)},
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )
 async def synthesize(
@@ -75,7 +79,7 @@ async def synthesize(
     # A request that is repeated under its key gets the answer that it got first, whatever has become of its job.
     if ended and (preference.wait or job.answered_at_once):
         response.status_code = 200
-    if not ended:
+    else:
         response.headers["Retry-After"] = str(poll_seconds(owned.settings))
     return JobView.of(seen.job, seen.standing)
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,6 +27,7 @@ NOTICE = (
 )
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_NOT_BLANK: dict[str, JsonValue] = {"pattern": r"\S"}
 
 
 class VoiceForm(BaseModel):
@@ -34,9 +35,11 @@ class VoiceForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[Line, Field(max_length=64, description="Yours, for your own lists.")]
+    name: Annotated[Line, Field(max_length=64, description="Yours, for your own lists.", json_schema_extra=_NOT_BLANK)]
     provider: Annotated[Choice, Field(description="One of GET /providers with a model that clones.")]
-    transcript: Annotated[Line | None, Field(max_length=1000, description="The words of the recording.")] = None
+    transcript: Annotated[
+        Line | None, Field(max_length=1000, description="The words of the recording.", json_schema_extra=_NOT_BLANK)
+    ] = None
     language: Annotated[Choice | None, Field(description="What to speak unless a job says otherwise.")] = None
     consent: Annotated[str, Field(pattern="^true$", description=NOTICE)]
 

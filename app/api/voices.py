@@ -15,7 +15,7 @@ from app.shared.manifest import Voice
 from app.shared.provider import Provider
 from app.shared.voice import ClonedVoice
 
-router = APIRouter(tags=["speech"])
+router = APIRouter(tags=["voices"])
 
 
 class ProviderList(BaseModel):

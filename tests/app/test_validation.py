@@ -29,7 +29,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"text": "a", "seed": -1}, "seed", "invalid_value"),
     ({"text": "a", "seed": 2**31}, "seed", "invalid_value"),
     ({"text": "a", "seed": "5"}, "seed", "wrong_type"),
-    ({"text": "a", "seed": 5.0}, "seed", "wrong_type"),
+    ({"text": "a", "seed": 5.5}, "seed", "wrong_type"),
     ({"text": "a", "seed": True}, "seed", "wrong_type"),
     ({"text": "a", "gpu": 1}, "gpu", "wrong_type"),
     ({"text": "a", "gpu": "true"}, "gpu", "wrong_type"),

@@ -1,0 +1,93 @@
+"""What schemathesis cannot know of this service: recordings that it may send, and what its refusals mean."""
+
+import re
+from typing import Any
+
+import httpx
+import schemathesis
+from hypothesis import strategies as st
+
+from tests.recordings import encoded, tone
+
+RECORDING = tone(4)
+
+# What a request of the right form may still be refused for: what it names is not there, or it does not go together.
+# Every other refusal is of its form, and that is for the document to tell.
+ABOUT_THE_FORM = {
+    "invalid_json", "invalid_form", "unsupported_media_type", "body_too_large", "invalid_request", "missing_field",
+    "unknown_field", "wrong_type", "invalid_value", "unsupported_format",
+}  # fmt: skip
+
+# These two are anybody's: what they may hold is said by a manifest, or by the bounds of what JSON is kept.
+OPEN_FIELDS = ("options", "metadata")
+
+for media_type, form in (("audio/wav", "WAV"), ("audio/flac", "FLAC"), ("audio/mpeg", "MP3"), ("audio/ogg", "OGG")):
+    schemathesis.openapi.media_type(media_type, st.just(encoded(RECORDING, form=form)))
+
+
+@schemathesis.hook
+def map_body(context: schemathesis.HookContext, body: Any) -> Any:
+    """Has voices cloned for a provider that clones. What the document forbids stays as it is."""
+    form = getattr(body, "body", body)  # a form comes with the media types of its parts
+    named = form.get("provider") if isinstance(form, dict) else None
+    if _label(context) == "POST /voices" and isinstance(named, str) and 1 <= len(named) <= 200:
+        form["provider"] = "qwen"
+        if isinstance(form.get("language"), str):
+            del form["language"]
+    return body
+
+
+@schemathesis.hook
+def map_path_parameters(context: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> Any:
+    """Has jobs cancelled that wait, where the document allows the id."""
+    found = (path_parameters or {}).get("job_id", "")
+    if _label(context) != "DELETE /jobs/{job_id}" or not re.fullmatch("[0-9a-f]{21}", str(found)):
+        return path_parameters
+    assert context.operation is not None
+    return {**(path_parameters or {}), "job_id": _waiting_job(context.operation.schema.get_base_url())}
+
+
+@schemathesis.check
+def the_document_tells_every_form(_: schemathesis.CheckContext, response: Any, case: schemathesis.Case[Any]) -> None:
+    """A request as the document wants it is never refused for its form."""
+    if response.status_code not in {400, 422} or not _is_well_formed(case):
+        return
+    problem = response.json()
+    error = problem.get("error", problem)
+    field = str(error.get("field") or error.get("param"))
+    if error["code"] in ABOUT_THE_FORM and field.partition(".")[0] not in OPEN_FIELDS:
+        raise AssertionError(f"{case.operation.label} refuses {field} for its form: {error}")
+
+
+@schemathesis.check
+class EveryOperationSucceeds:
+    """Nothing was shown of an operation that was only ever refused."""
+
+    def __init__(self) -> None:
+        self._called: set[str] = set()
+        self._done: set[str] = set()
+
+    def after_response(self, _: schemathesis.CheckContext, response: Any, case: schemathesis.Case[Any]) -> None:
+        """Notes who was called and who succeeded."""
+        self._called.add(case.operation.label)
+        if response.status_code < 300:
+            self._done.add(case.operation.label)
+
+    def after_run(self, _: schemathesis.CheckContext) -> None:
+        """Each of them, at least once."""
+        assert self._called == self._done, f"never succeeded: {sorted(self._called - self._done)}"
+
+
+def _label(context: schemathesis.HookContext) -> str:
+    return context.operation.label if context.operation else ""
+
+
+def _waiting_job(url: str) -> str:
+    """The id of a job of anne's that the stage's worker leaves alone for a moment."""
+    key = {"Authorization": "Bearer anne-key"}
+    answer = httpx.post(f"{url.rstrip('/')}/synthesize", json={"text": "Later.", "priority": "low"}, headers=key)
+    return str(answer.raise_for_status().json()["id"])
+
+
+def _is_well_formed(case: schemathesis.Case[Any]) -> bool:
+    return case.meta is not None and case.meta.generation.mode.is_positive
