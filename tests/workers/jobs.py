@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from app.shared.capacity import Capacity
 from app.shared.identifiers import new_id
 from app.shared.job import Job, Priority, Speech
 from app.shared.job_store import JobStore, Standing
 from app.shared.redis_client import connect_async
+from app.shared.settings import load_settings
 from workers.run import Run
 
 T = TypeVar("T")
@@ -68,7 +70,7 @@ def standing(url: str, job: Job) -> Standing:
 def _ask(url: str, question: Callable[[JobStore], Coroutine[Any, Any, T]]) -> T:
     async def ask() -> T:
         redis = connect_async(url)
-        answer = await question(JobStore(redis, max_waiting_jobs=1000))
+        answer = await question(JobStore(redis, Capacity(load_settings(), {}), max_waiting_jobs=1000))
         await redis.aclose()
         return answer
 
