@@ -45,6 +45,7 @@ from app.api.request_context import RequestContext, UnexpectedErrors
 from app.api.security import cors
 from app.api.voice_form import FORM_LIMIT
 from app.shared.audio_store import AudioStore
+from app.shared.capacity import Capacity
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import JobQueue
 from app.shared.job_store import JobStore
@@ -75,7 +76,7 @@ def _build(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         set_up_logs(settings.log_level)
         redis, queue_redis = connect_async(redis_url), connect_for_queue(redis_url)
-        job_store = JobStore(redis)
+        job_store = JobStore(redis, Capacity(settings, providers))
         conversions = Conversions(audio, Scratch(settings.data_dir / "scratch"))
         changes = Changes(redis, job_store, leaving=lambda: AppStatus.should_exit)
         app.state.resources = Resources(

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 import structlog
 
+from app.shared.capacity import Capacity
 from app.shared.errors import SessionsTaken
 from app.shared.identifiers import new_id
 from app.shared.job_queue import JobQueue
@@ -50,6 +51,7 @@ class Claims:
         self._machine = machine
         self._stopping = stopping
         self._quota = quota
+        self._capacity = Capacity(settings, providers)
         self._limits = BatchLimits(settings.batch_max_items, settings.batch_max_speech_seconds)
 
     def next_run(self, lane: str) -> Run | None:
@@ -58,7 +60,7 @@ class Claims:
             # Another worker has its packages, host or manifest; the sweep wakes the lane until that one takes it.
             log.debug("lane left to another worker", lane=lane, hosts=sorted(self._hosts))
             return None
-        if self._kind(lane) == "gpu":
+        if self._capacity.kind(lane) == "gpu":
             self._quota.new_jobs(lane)
         rivals = self._rivals(lane)
         if self._waits_for_quota(lane, rivals):
@@ -79,12 +81,14 @@ class Claims:
     def _rivals(self, lane: str) -> list[str]:
         """The waiting lanes that this worker could carry and that count against the same limit, in order of turn."""
         return [
-            other for other in self._lanes.waiting() if self._is_ours(other) and self._kind(other) == self._kind(lane)
+            other
+            for other in self._lanes.waiting()
+            if self._is_ours(other) and self._capacity.kind(other) == self._capacity.kind(lane)
         ]
 
     def _claim(self, lane: str, rivals: int) -> Run | Refused:
         name, model, host = lane.split(":", 2)
-        provider, kind = self._providers[name], self._kind(lane)
+        provider, kind = self._providers[name], self._capacity.kind(lane)
         run = Run(
             id=new_id(),
             lane=lane,
@@ -99,7 +103,7 @@ class Claims:
             created_at=time.time(),
             failures=self._lanes.failures(lane),
         )
-        free = self._most(kind) - self._runs.open_runs(kind)
+        free = self._capacity.runs_at_once(kind) - self._runs.open_runs(kind)
         if free <= 0:
             return Refused.BUSY
         # The other lanes want sessions too.
@@ -112,7 +116,7 @@ class Claims:
         return self._runs.claim(
             run.with_fields(speech_seconds=sum(job.seconds for job in chosen)),
             [job.id for job in chosen],
-            most_runs=self._most(kind),
+            most_runs=self._capacity.runs_at_once(kind),
             engine=provider.engine.label,
             floor=floor_of(queues.by_caller, queues.served),
         )
@@ -129,8 +133,8 @@ class Claims:
 
     def _waits_for_quota(self, lane: str, rivals: list[str]) -> bool:
         """Whether there is a GPU session for these lanes, and no quota to spend in it."""
-        kind = self._kind(lane)
-        if kind != "gpu" or not rivals or self._runs.open_runs(kind) >= self._most(kind):
+        kind = self._capacity.kind(lane)
+        if kind != "gpu" or not rivals or self._runs.open_runs(kind) >= self._capacity.runs_at_once(kind):
             return False
         return self._quota.is_shut(rivals)
 
@@ -140,19 +144,7 @@ class Claims:
         for lane in lanes:
             self._lanes.note_busy(lane, {"code": busy.code, "detail": busy.detail, "retry_at": None})
 
-    def _most(self, kind: str) -> int:
-        settings = self._settings
-        most = {"gpu": settings.max_sessions, "own_gpu": settings.max_own_gpu_runs, "cpu": settings.max_cpu_runs}
-        return most[kind]
-
     def _is_ours(self, lane: str) -> bool:
         name, _, host = lane.split(":", 2)
         has_packages = host != "local" or name in self._local_providers
         return name in self._providers and host in self._hosts and has_packages
-
-    def _kind(self, lane: str) -> str:
-        """Which of the limits its runs count against."""
-        name, _, host = lane.split(":", 2)
-        if not self._providers[name].gpu:
-            return "cpu"
-        return "own_gpu" if host == "local" else "gpu"

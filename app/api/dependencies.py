@@ -17,6 +17,7 @@ from app.api.admission import Admission
 from app.api.changes import Changes
 from app.api.conversions import Conversions
 from app.api.kept_speech import KeptSpeech
+from app.api.problems import OriginRefused
 from app.shared.audio_store import AudioStore
 from app.shared.errors import Unauthorized
 from app.shared.job_queue import JobQueue
@@ -59,13 +60,26 @@ _header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
 
 async def _caller(
+    request: Request,
     owned: Owned,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     header: Annotated[str | None, Security(_header)],
 ) -> str:
     if not owned.callers:
+        _check_page(request, owned.settings)
         return LOCAL_CALLER
     return caller_of(bearer.credentials if bearer else header, owned.callers)
+
+
+def _check_page(request: Request, settings: Settings) -> None:
+    """Raises OriginRefused for what a page of another origin sends that is opened on this machine.
+
+    It could not read the answer, but a form needs no leave to be sent, and no key is wanted of whoever is here.
+    """
+    if request.method != "GET" and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+        origin = request.headers.get("origin", "another origin")
+        if origin not in settings.allowed_origins:
+            raise OriginRefused(origin)
 
 
 def caller_of(given: str | None, callers: Mapping[str, str]) -> str:

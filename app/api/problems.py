@@ -88,6 +88,9 @@ class OriginRefused(errors.Permanent):
 
     code = "cors_refused"
 
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"pages of {origin} may not use this service: KAVOX_CORS_ORIGINS does not name it")
+
 
 class ConversionPending(errors.Transient):
     """The format that was asked for is being made, or waits for its turn."""
@@ -122,8 +125,10 @@ _FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed"}
 _VALIDATION_CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
 _VALIDATION_DETAILS = {
     "missing": "is required",
-    "extra_forbidden": "is not a field of this request; settings of the engine go into options",
+    "extra_forbidden": "is not a field of this request",
 }
+# Only its body has options.
+_NATIVE_PATH, _OPTIONS_HINT = "/synthesize", "; settings of the engine go into options"
 
 
 def install(app: FastAPI) -> None:
@@ -175,10 +180,11 @@ async def _on_redis_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
-    culprits = [_culprit(found) for found in cast("RequestValidationError", error).errors()]
+    path: str = request.scope["path"]
+    culprits = [_culprit(found, path) for found in cast("RequestValidationError", error).errors()]
     first = culprits[0]
     detail = f"{first['field']}: {first['detail']}"
-    return _render(request.scope["path"], 422, first["code"], detail, **_culprits(culprits))
+    return _render(path, 422, first["code"], detail, **_culprits(culprits))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -204,13 +210,14 @@ def _allowed(request: Request) -> list[str]:
     return ["HEAD", *offered] if "GET" in offered else offered
 
 
-def _culprit(found: Mapping[str, Any]) -> dict[str, str]:
+def _culprit(found: Mapping[str, Any], path: str) -> dict[str, str]:
     """One error of pydantic; its location starts with the part of the request, which no caller needs to know."""
     kind = found["type"]
+    hint = _OPTIONS_HINT if kind == "extra_forbidden" and path == _NATIVE_PATH else ""
     return {
         "field": ".".join(str(part) for part in found["loc"][1:]) or "body",
         "code": _VALIDATION_CODES.get(kind) or ("wrong_type" if kind.endswith("_type") else "invalid_value"),
-        "detail": _VALIDATION_DETAILS.get(kind) or found["msg"],
+        "detail": (_VALIDATION_DETAILS.get(kind) or found["msg"]) + hint,
     }
 
 

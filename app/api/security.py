@@ -55,8 +55,7 @@ class Cors(CORSMiddleware):
         """The answer to a browser that asks whether a page may send what it wants to. Raises OriginRefused."""
         answer = super().preflight_response(request_headers)
         if answer.status_code >= 400:
-            origin = request_headers["origin"]
-            raise OriginRefused(f"pages of {origin} may not use this service: KAVOX_CORS_ORIGINS does not name it")
+            raise OriginRefused(request_headers["origin"])
         return answer
 
 

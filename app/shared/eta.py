@@ -1,5 +1,7 @@
 """When a job will be done, learnt from the runs before it: how long each phase took in runs of the same lane.
 
+A job that waits goes with the next run, or with a later one where more jobs are before it than the next runs carry.
+
 A lane is one provider with one model on one host, so a run of Kaggle's says nothing about the emulator. Nothing is
 known of a lane before its first run has ended well; until then the ETA of its jobs is null.
 """
@@ -15,6 +17,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from app.shared import keys
+from app.shared.capacity import Capacity
 from app.shared.job import Job, JobStatus, Phase
 
 _WEIGHT = 0.3
@@ -71,6 +74,10 @@ class Pace:
             left = max(0.0, elapsed * (1 - progress) / progress)
         return left + sum(self._expected(later, speech_seconds) for later in _PHASES[place + 1 :])
 
+    def whole(self, speech_seconds: float) -> float:
+        """Seconds that a run with so much speech takes from its push to its end."""
+        return self.remaining(Phase.PUSHING, 0.0, speech_seconds, 0.0)
+
     def _expected(self, phase: Phase, speech_seconds: float) -> float:
         usual = self.seconds.get(phase, 0.0)
         # A run is shared, so even a short text waits for the others; a long one goes alone.
@@ -84,14 +91,28 @@ def durations(started_at: float, entered: Mapping[str, float], ended_at: float) 
     return {phase: max(0.0, until - at) for (at, phase), (until, _) in pairwise(ends)}
 
 
-def eta_seconds(job: Job, waiting: Mapping[str, Any] | None, pace: Pace | None, now: float) -> float | None:
-    """Seconds until the job's end as far as anybody can know; None when nobody can."""
+def eta_seconds(
+    job: Job,
+    pace: Pace | None,
+    capacity: Capacity,
+    now: float,
+    *,
+    place: int | None = None,
+    waiting: Mapping[str, Any] | None = None,
+) -> float | None:
+    """Seconds until the job's end as far as anybody can know; None when nobody can.
+
+    `place` and `waiting` are where it stands: so many jobs before it, which are taken to be as long as it is itself.
+    """
     if pace is None or job.status not in {JobStatus.QUEUED, JobStatus.RUNNING}:
         return None
     since, speech = job.phase_at or job.created_at, job.speech.estimated_seconds
     left = pace.remaining(job.phase, max(0.0, now - since), speech, job.progress)
     if job.status is JobStatus.QUEUED and waiting and waiting.get("retry_at"):
-        left = max(left, waiting["retry_at"] - now + pace.remaining(Phase.PUSHING, 0.0, speech, 0.0))
+        left = max(left, waiting["retry_at"] - now + pace.whole(speech))
+    if place:
+        rounds = capacity.rounds_before(job.speech.lane, place, speech)
+        left += rounds * pace.whole(speech * capacity.jobs_a_run(speech))
     return round(left, 1)
 
 

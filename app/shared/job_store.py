@@ -19,6 +19,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from app.shared import keys
+from app.shared.capacity import Capacity
 from app.shared.errors import Conflict, Gone, NotFound, RequestRefused
 from app.shared.eta import Pace, Paces, eta_seconds
 from app.shared.identifiers import is_id
@@ -67,8 +68,9 @@ _NOWHERE = Standing()
 class JobStore:
     """Reads, lists and cancels jobs. Raises redis' own errors when the server does not answer."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, capacity: Capacity) -> None:
         self._redis = redis
+        self._capacity = capacity
         self._paces = Paces(redis)
         self._cancel = redis.register_script(_CANCEL)
 
@@ -115,7 +117,7 @@ class JobStore:
         for job in jobs:
             found = lanes.get(job.id, _NOWHERE)
             pace = None if job.status.terminal else await self._paces.of(job.speech.lane)
-            eta = eta_seconds(job, found.waiting, pace, now)
+            eta = eta_seconds(job, pace, self._capacity, now, place=found.position, waiting=found.waiting)
             standings.append(found if eta is None else replace(found, eta_seconds=eta))
         return standings
 

@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
 from app.shared import eta
-from app.shared.eta import Pace, durations
-from app.shared.job import Phase
+from app.shared.capacity import Capacity
+from app.shared.eta import Pace, durations, eta_seconds
+from app.shared.job import Job, Phase, Speech
+from app.shared.provider import load_providers
+from app.shared.settings import load_settings
 from tests.app.api_process import serving
 from tests.app.conftest import Place
 from tests.app.workshop import Workshop
@@ -18,6 +22,7 @@ seconds = st.floats(0, 1e6)
 phases = st.sampled_from([phase.value for phase in Phase])
 runs = st.lists(st.dictionaries(phases, seconds), max_size=10)
 LANE = "hibari:small:emulator"
+PROVIDERS = load_providers(Path(__file__).parents[2] / "notebooks")
 
 
 def _taught(seen: list[dict[str, float]], speech: float = 10.0) -> Pace:
@@ -59,6 +64,23 @@ def test_more_speech_takes_no_less_time(seen: list[dict[str, float]], speech: fl
     """A longer text is never promised for earlier."""
     pace = _taught(seen)
     assert pace.remaining(Phase.WAITING, 0, speech, 0) <= pace.remaining(Phase.WAITING, 0, speech + more, 0)
+
+
+def _eta(place: int, **settings: object) -> float:
+    """The ETA of a job of ten seconds, of a lane of which a run takes a minute, with so many before it."""
+    speech = Speech("Hello.", "hibari", "small", "heart", "en", "emulator", False, estimated_seconds=10)
+    job = Job(id="job", caller="local", created_at=0, speech=speech)
+    found = eta_seconds(job, Pace({"synthesizing": 60}), Capacity(load_settings(**settings), PROVIDERS), 0, place=place)
+    assert found is not None
+    return found
+
+
+@given(st.integers(0, 1000), st.integers(1, 100), st.integers(1, 10), st.integers(1, 1000))
+def test_a_job_waits_for_the_runs_that_carry_those_before_it(place: int, items: int, runs: int, seconds: int) -> None:
+    """As many runs as are needed for them, as many at once as may be, and then its own."""
+    carried = max(1, min(items, seconds // 10))
+    expected = 60 * (place // (carried * runs) + 1)
+    assert _eta(place, batch_max_items=items, batch_max_speech_seconds=seconds, max_cpu_runs=runs) == expected
 
 
 @given(st.dictionaries(phases, st.floats(1000, 2000)))

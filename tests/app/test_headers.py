@@ -119,6 +119,18 @@ def test_another_origins_page_may_not(opened: httpx.Client, api: httpx.Client) -
         assert "access-control-allow-origin" not in preflight.headers
 
 
+def test_another_origins_page_cannot_send_a_form_either(api: httpx.Client, opened: httpx.Client) -> None:
+    """Where no keys are wanted, what a browser sends for a page is refused unless the page is let in, or is our own."""
+    form = {"name": "me", "consent": "true"}
+    for site in ("cross-site", "same-site"):
+        headers = {"Origin": "https://page.example.evil", "Sec-Fetch-Site": site}
+        answer = api.post("/voices", data=form, files={"file": b"RIFF"}, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "cors_refused")
+    for client, origin, site in ((opened, PAGE, "cross-site"), (api, str(api.base_url), "same-origin")):
+        headers = {"Origin": origin, "Sec-Fetch-Site": site}
+        assert client.post("/synthesize", json={"text": "Hello."}, headers=headers).status_code == 202
+
+
 def test_the_docs_page_needs_nobody_else(api: httpx.Client) -> None:
     """All that it loads comes from here, and its own script is the only one that its policy lets run besides."""
     page = api.get("/docs")

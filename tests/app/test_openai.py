@@ -171,6 +171,8 @@ def test_fields_that_are_null_were_left_out(impatient: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "job_not_finished")
     answer = impatient.post("/v1/audio/speech", json={"input": None}, headers=authorization)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "missing_field")
+    answer = impatient.post("/v1/audio/speech", json={"input": "Hello.", "lang_code": "a"}, headers=authorization)
+    assert answer.json()["error"]["message"] == "lang_code: is not a field of this request"
 
 
 def test_every_error_below_v1_has_openais_envelope(api: httpx.Client, impatient: httpx.Client, redis: Redis) -> None:

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
+from app.shared.capacity import Capacity
 from app.shared.identifiers import new_id
 from app.shared.job import Job, Priority, Speech
 from app.shared.job_store import JobStore, Standing
 from app.shared.redis_client import connect_async
+from app.shared.settings import load_settings
 from app.shared.submission import Submissions
 from workers.run import Run
 
@@ -70,7 +72,7 @@ def standing(url: str, job: Job) -> Standing:
 
 
 def _ask(url: str, question: Callable[[JobStore], Coroutine[Any, Any, T]]) -> T:
-    return _use(url, lambda redis: question(JobStore(redis)))
+    return _use(url, lambda redis: question(JobStore(redis, Capacity(load_settings(), {}))))
 
 
 def _use(url: str, use: Callable[[Redis], Coroutine[Any, Any, T]]) -> T:
