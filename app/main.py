@@ -27,6 +27,7 @@ from app.api import (
     openai_catalog,
     openai_speech,
     operations,
+    page,
     problems,
     quota,
     synthesis,
@@ -120,6 +121,7 @@ def _build(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     docs.install(app)
+    page.install(app)
     native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, cache, operations)
     for part in (*native, openai_speech, openai_catalog):
         app.include_router(part.router)
