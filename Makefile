@@ -23,7 +23,8 @@ test-slow: .venv/.ready  ## the tests of `make live`, `make bench`, long texts a
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile -m slow
 
 test-browser: .venv/.browser  ## the page in a real Chromium, on a whole service
-	@command -v $(or $(CHROMIUM),chromium) chromium-browser >/dev/null || { echo "Chromium is missing: apt-get install chromium, or name one with CHROMIUM=/path/to/chromium" >&2; exit 1; }
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { \
+		echo "Chromium is missing: apt-get install chromium, or name one with CHROMIUM=/path/to/chromium" >&2; exit 1; }
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile -m browser tests/browser
 
 engines: .venv-engines/.ready  ## .venv-engines/bin/kavox: the service with qwen and chatterbox for a GPU of your own

@@ -13,7 +13,7 @@ from tests.mimic import write_mimic
 from tests.service import Service
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
 # It looks for updates, variations and the like nowhere, and its profile is a fresh one.
 OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -52,7 +52,9 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     """A window of its own; a script that fails, or that the page's policy stops, fails the test."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    # Still pictures: without a GPU, what moves costs more time than all else here.
+    size = {"width": 1280, "height": 900}
+    context = chromium.new_context(viewport=size, accept_downloads=True, reduced_motion="reduce")
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -75,6 +75,7 @@ def test_a_running_job_is_cancelled_and_a_reload_keeps_following(visitor: Visito
     puppets.script("RUNNING")
     visitor.speak("This one never ends.")
     expect(visitor.page.get_by_role("img", name="Runs without GPU: 1 of 4 taken")).to_be_visible()
+    expect(visitor.current.locator(".meta")).to_have_text(re.compile("Running.*Emulated"))
     visitor.page.reload()
     expect(visitor.current.get_by_role("heading")).to_have_text("This one never ends.")
     visitor.current.get_by_role("button", name="Cancel").click()
@@ -124,10 +125,10 @@ def test_the_engines_options_come_from_its_manifest(visitor: Visitor, hosted: Se
 
 def test_jobs_are_found_again(visitor: Visitor, hosted: Service) -> None:
     """By words of their text, and by their status; another program's jobs are there too."""
-    for title in ("A tale of whales", "A tale of wolves"):
-        hosted.finished(hosted.submit(title, metadata={"title": title})["id"])
-    broken = hosted.finished(hosted.submit("refused", provider="mimic", seed=1)["id"])
-    assert broken["status"] == "failed"
+    titles = ("A tale of whales", "A tale of wolves")
+    sent = [hosted.submit(title, metadata={"title": title}) for title in titles]
+    *told, broken = [hosted.finished(job["id"]) for job in (*sent, hosted.submit("refused", provider="mimic", seed=1))]
+    assert [job["status"] for job in (*told, broken)] == ["succeeded", "succeeded", "failed"]
     visitor.open()
     search = visitor.page.get_by_label("Search jobs")
     search.fill("TALE whale")

@@ -37,6 +37,7 @@ def test_a_voice_is_cloned_with_consent_used_and_deleted(visitor: Visitor, hoste
     visitor.hear("Say it like Anne.")
     job = hosted.job(visitor.job_id)
     assert job["voice"].startswith("voice-")
+    expect(visitor.current.locator(".meta")).to_contain_text(NAME)
 
     page.get_by_role("button", name=f"Delete {NAME}").click()
     page.get_by_role("button", name="Delete it").click()

@@ -5,10 +5,12 @@ import { get, send } from "./api.js";
 // Everybody can speak a digit, so that a refusal is about the provider.
 const SPEAKABLE_BY_ALL = "1";
 const NOT_HERE = ["needs_kaggle", "local_not_available"];
+const cloned = new Map();
 
 /** Reads it all. `unavailable` has the reason for each provider that cannot speak here, in both places where it might. */
 export async function readCatalog() {
   const [{ default: preferred, providers }, { voices }] = await Promise.all([get("providers"), get("voices")]);
+  for (const { id, title, recording } of voices) if (recording !== null) cloned.set(id, title);
   const catalog = { preferred, providers, voices, unavailable: new Map() };
   await Promise.all(providers.map(async (provider) => probe(catalog, provider)));
   return catalog;
@@ -17,19 +19,17 @@ export async function readCatalog() {
 /** The caller's own voices, those that were cloned. */
 export const ownVoices = ({ voices }) => voices.filter(({ recording }) => recording !== null);
 
+/** What a voice is called: a cloned one has an id that tells nobody anything. */
+export const nameOfVoice = (id) => cloned.get(id) ?? id;
+
 /** The voices of a provider that the model can speak with. */
 export function voicesOf({ voices }, provider, model) {
   const fits = ({ models, recording }) => (recording === null && !models.length) || models.includes(model);
   return voices.filter((voice) => voice.provider === provider.name && fits(voice));
 }
 
-/** The places where a provider can be asked to run: [value of the field `gpu`, key]. */
-export function placesOf(provider) {
-  const places = [];
-  if (provider.hosts.includes("kaggle")) places.push("kaggle");
-  if (provider.hosts.includes("local")) places.push("local");
-  return places;
-}
+/** The places where a provider can be asked to run: kaggle, which the emulator may stand for, and local. */
+export const placesOf = ({ hosts }) => ["kaggle", "local"].filter((place) => hosts.includes(place));
 
 async function probe({ unavailable }, provider) {
   for (const place of placesOf(provider)) {

@@ -29,7 +29,7 @@ export class Choices {
   offer(catalog) {
     const first = !this.#catalog.providers.length;
     this.#catalog = catalog;
-    const label = ({ name, title }) => `${title}${this.#isHere(name) ? "" : " (not available here)"}`;
+    const label = ({ name, title }) => `${title}${this.#isHere(name) ? "" : " (not here)"}`;
     const sorted = [...catalog.providers].sort((one, other) => this.#isHere(other.name) - this.#isHere(one.name));
     const remembered = first ? this.#remembered() : {};
     const wanted = remembered.provider ?? (first ? catalog.preferred : this.#fields.provider.value);
@@ -102,7 +102,7 @@ export class Choices {
     if (!wanted.voice && voice.selectedIndex === 0 && !known) voice.value = provider.default_voice;
     if (voice.selectedIndex < 0) voice.selectedIndex = 0;
     const names = { kaggle: this.#kaggle, local: "This machine" };
-    const here = (place) => (this.#catalog.unavailable.has(`${provider.name}:${place}`) ? " (not available)" : "");
+    const here = (place) => (this.#catalog.unavailable.has(`${provider.name}:${place}`) ? " (not here)" : "");
     fillSelect(where, placesOf(provider).map((place) => [place, names[place] + here(place)]), wanted.where ?? where.value);
     if (wanted.format) fillSelect(format, FORMATS.map((name) => [name, name.toUpperCase()]), wanted.format);
   }

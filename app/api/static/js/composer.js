@@ -88,7 +88,8 @@ export class Composer {
     byId("counter").classList.toggle("over", used > most);
     byId("about-choice").replaceChildren(unavailable ?? described(provider, model, voice));
     byId("about-choice").classList.toggle("unavailable", Boolean(unavailable));
-    this.#estimate.ask(this.#request);
+    // Why nothing can be spoken stands there already.
+    this.#estimate.ask(unavailable ? null : this.#request);
   }
 
   async #send() {
@@ -98,6 +99,7 @@ export class Composer {
     try {
       const answer = await send("POST", "synthesize", { json: this.#request });
       clearProblems(this.#form);
+      this.#estimate.sent();
       this.#accepted(await answer.json());
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;

@@ -2,6 +2,7 @@
 
 import { Problem, get, send } from "./api.js";
 import { announce } from "./announce.js";
+import { nameOfVoice } from "./catalog.js";
 import { byId, h, metaOf, showText } from "./dom.js";
 import { changes } from "./follow.js";
 import { duration } from "./format.js";
@@ -48,11 +49,13 @@ export class CurrentJob {
     const cancel = h("button", { type: "button", onclick: () => this.#cancel(job.id) }, "Cancel");
     const [waiting, warnings] = [h("p", { class: "note" }), h("div", {})];
     const progress = new Progress();
-    this.#place.replaceChildren(...headOf(job, cancel), progress.element, waiting, warnings);
+    const [head, about] = headOf(job, cancel);
+    this.#place.replaceChildren(head, about, progress.element, waiting, warnings);
     let said = "";
     const show = (state) => {
       job = { ...job, ...state };
       progress.show(job);
+      about.replaceChildren(...metaOf(...aboutOf(job)).children);
       showText(waiting, job.waiting ? job.waiting.detail : "");
       warnings.replaceChildren(...warningsOf(job));
       cancel.disabled = job.status === "canceling";
@@ -61,7 +64,11 @@ export class CurrentJob {
     };
     show(first);
     try {
-      for await (const state of changes(job.id, signal)) show(state);
+      for await (const state of changes(job.id, signal)) {
+        // Events do not repeat where it runs.
+        const known = job.run || state.status !== "running";
+        show(known ? state : { ...(await get(`jobs/${job.id}`, {}, signal)), ...state });
+      }
     } finally {
       progress.stop();
     }
@@ -100,16 +107,23 @@ export function hostBadge({ run }) {
 }
 
 /** Who speaks, in a line. */
-export const speakerOf = ({ provider, model, voice, language }) => [...new Set([provider, model, voice, language])].filter(Boolean).join(" · ");
+export const speakerOf = ({ provider, model, voice, language }) =>
+  [...new Set([provider, model, voice && nameOfVoice(voice), language])].filter(Boolean).join(" · ");
 
 function headOf(job, action) {
   const title = typeof job === "string" ? job : titleOf(job);
-  const about = typeof job === "string" ? [] : [h("span", { class: "status", "data-status": job.status }, statusWord(job.status)), speakerOf(job), hostBadge(job)];
+  const about = typeof job === "string" ? [] : aboutOf(job);
   return [
     h("div", { class: "card-head" }, h("h2", { id: "current-title", dir: "auto" }, title), action),
     metaOf(...about),
   ];
 }
+
+const aboutOf = (job) => [
+  h("span", { class: "status", "data-status": job.status }, statusWord(job.status)),
+  speakerOf(job),
+  hostBadge(job),
+];
 
 const warningsOf = ({ warnings }) => warnings.map((warning) => h("p", { class: "note warn" }, warning));
 

@@ -13,15 +13,20 @@ export class Estimate {
   #timer = null;
   #asking = null;
 
-  /** Asks about the request, or about nothing where there is no text yet. */
+  /** Asks about the request; null, or one without a text, is not worth asking about. */
   ask(request) {
     this.stop();
-    if (!request.text.trim()) {
+    if (!request?.text.trim()) {
       clearProblems(this.#form);
       this.#place.replaceChildren("Nothing is sent before you press Speak.");
       return;
     }
     this.#timer = setTimeout(() => this.#run(request), PAUSE_MILLISECONDS);
+  }
+
+  /** Says that the request is on its way. */
+  sent() {
+    this.#place.replaceChildren("Sent.");
   }
 
   /** Gives up a question that is not answered yet. */
