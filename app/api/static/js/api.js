@@ -72,7 +72,10 @@ async function attempt(url, init) {
 
 async function problemOf(answer) {
   const body = await answer.json().catch(() => null);
-  const problem = new Problem(answer.status, body?.detail ? body : { code: "", detail: `It answers ${answer.status}.` });
+  const problem = new Problem(
+    answer.status,
+    body?.detail ? body : { code: "", detail: `It answers ${answer.status}.` },
+  );
   return Object.assign(problem, { body, retryAfter: Number(answer.headers.get("Retry-After")) || null });
 }
 

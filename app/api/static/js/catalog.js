@@ -7,7 +7,7 @@ const SPEAKABLE_BY_ALL = "1";
 const NOT_HERE = ["needs_kaggle", "local_not_available"];
 const cloned = new Map();
 
-/** Reads it all. `unavailable` has the reason for each provider that cannot speak here, in both places where it might. */
+/** Reads it all. `unavailable` has the reason why a provider cannot speak here, for each place where it might. */
 export async function readCatalog() {
   const [{ default: preferred, providers }, { voices }] = await Promise.all([get("providers"), get("voices")]);
   for (const { id, title, recording } of voices) if (recording !== null) cloned.set(id, title);
@@ -33,7 +33,11 @@ export const placesOf = ({ hosts }) => ["kaggle", "local"].filter((place) => hos
 
 async function probe({ unavailable }, provider) {
   for (const place of placesOf(provider)) {
-    const json = { text: SPEAKABLE_BY_ALL, provider: provider.name, ...(asksForLocal(provider, place) ? { gpu: false } : {}) };
+    const json = {
+      text: SPEAKABLE_BY_ALL,
+      provider: provider.name,
+      ...(asksForLocal(provider, place) ? { gpu: false } : {}),
+    };
     try {
       await send("POST", "synthesize", { query: { dry_run: true }, json });
     } catch (problem) {

@@ -7,7 +7,9 @@ const FORMATS = ["wav", "flac", "mp3", "opus", "pcm"];
 const REMEMBERED = "kavox-choices";
 
 export class Choices {
-  #fields = Object.fromEntries(["provider", "model", "language", "voice", "format", "where"].map((id) => [id, byId(id)]));
+  #fields = Object.fromEntries(
+    ["provider", "model", "language", "voice", "format", "where"].map((id) => [id, byId(id)]),
+  );
   #catalog = { preferred: "", providers: [], voices: [], unavailable: new Map() };
   #kaggle = "Kaggle";
   #changed;
@@ -15,7 +17,11 @@ export class Choices {
   /** `changed` is called after every choice. */
   constructor(changed) {
     this.#changed = changed;
-    fillSelect(this.#fields.format, FORMATS.map((name) => [name, name.toUpperCase()]), "wav");
+    fillSelect(
+      this.#fields.format,
+      FORMATS.map((name) => [name, name.toUpperCase()]),
+      "wav",
+    );
     for (const field of Object.values(this.#fields)) {
       field.addEventListener("change", () => {
         this.#fill();
@@ -33,7 +39,11 @@ export class Choices {
     const sorted = [...catalog.providers].sort((one, other) => this.#isHere(other.name) - this.#isHere(one.name));
     const remembered = first ? this.#remembered() : {};
     const wanted = remembered.provider ?? (first ? catalog.preferred : this.#fields.provider.value);
-    fillSelect(this.#fields.provider, sorted.map((provider) => [provider.name, label(provider)]), wanted);
+    fillSelect(
+      this.#fields.provider,
+      sorted.map((provider) => [provider.name, label(provider)]),
+      wanted,
+    );
     this.#fill(remembered);
     this.#changed();
   }
@@ -103,16 +113,33 @@ export class Choices {
     if (voice.selectedIndex < 0) voice.selectedIndex = 0;
     const names = { kaggle: this.#kaggle, local: "This machine" };
     const here = (place) => (this.#catalog.unavailable.has(`${provider.name}:${place}`) ? " (not here)" : "");
-    fillSelect(where, placesOf(provider).map((place) => [place, names[place] + here(place)]), wanted.where ?? where.value);
-    if (wanted.format) fillSelect(format, FORMATS.map((name) => [name, name.toUpperCase()]), wanted.format);
+    fillSelect(
+      where,
+      placesOf(provider).map((place) => [place, names[place] + here(place)]),
+      wanted.where ?? where.value,
+    );
+    if (wanted.format)
+      fillSelect(
+        format,
+        FORMATS.map((name) => [name, name.toUpperCase()]),
+        wanted.format,
+      );
   }
 
   #voices(voices, language) {
-    const entry = ({ id, title, gender, recording }) => [id, `${title}${gender && recording === null ? `, ${gender}` : ""}`];
+    const entry = ({ id, title, gender, recording }) => [
+      id,
+      `${title}${gender && recording === null ? `, ${gender}` : ""}`,
+    ];
     const speaking = voices.filter(({ languages }) => languages.includes(language));
     const own = speaking.filter(({ recording }) => recording !== null).map(entry);
     const others = speaking.filter(({ recording }) => recording === null).map(entry);
-    return own.length ? [{ label: "Your voices", options: own }, { label: "Voices", options: others }] : others;
+    return own.length
+      ? [
+          { label: "Your voices", options: own },
+          { label: "Voices", options: others },
+        ]
+      : others;
   }
 
   #isHere(name) {

@@ -29,7 +29,12 @@ export class CloneDialog {
   offer({ providers, unavailable }) {
     const cloning = providers.filter(({ models }) => models.some(({ clones }) => clones));
     const here = ({ name }) => !unavailable.has(`${name}:kaggle`) || !unavailable.has(`${name}:local`);
-    fillSelect(byId("voice-provider"), cloning.sort((one, other) => here(other) - here(one)).map((one) => [one.name, one.title + (here(one) ? "" : " (not here)")]));
+    fillSelect(
+      byId("voice-provider"),
+      cloning
+        .sort((one, other) => here(other) - here(one))
+        .map((one) => [one.name, one.title + (here(one) ? "" : " (not here)")]),
+    );
     byId("clone").hidden = !cloning.length;
   }
 

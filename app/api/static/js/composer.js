@@ -81,7 +81,9 @@ export class Composer {
     this.#options.offer(provider, model, Boolean(voice?.recording));
     voiceField.disabled = this.#options.replacesVoice;
     byId("seed").disabled = !provider.seed;
-    byId("seed-hint").textContent = provider.seed ? "The same seed, the same speech." : `${provider.title} takes no seed.`;
+    byId("seed-hint").textContent = provider.seed
+      ? "The same seed, the same speech."
+      : `${provider.title} takes no seed.`;
     const most = provider.limits.max_text_characters;
     const used = [...this.#text.value].length;
     byId("counter").textContent = `${count(used)} / ${count(most)}`;
@@ -126,5 +128,7 @@ function described(provider, model, voice) {
 /** The beginning of the text, for the list of jobs: the service does not give texts back. */
 function titleOf(text) {
   const characters = [...text.trim().replaceAll(/\s+/g, " ")];
-  return characters.length > TITLE_CHARACTERS ? `${characters.slice(0, TITLE_CHARACTERS - 1).join("")}…` : characters.join("");
+  return characters.length > TITLE_CHARACTERS
+    ? `${characters.slice(0, TITLE_CHARACTERS - 1).join("")}…`
+    : characters.join("");
 }

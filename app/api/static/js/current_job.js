@@ -79,7 +79,9 @@ export class CurrentJob {
     const details = job.status === "succeeded" ? resultOf(job) : [failureOf(job)];
     this.#place.replaceChildren(...headOf(job, null), ...warningsOf(job), ...details);
     announce(
-      job.status === "succeeded" ? `Done: ${duration(job.audio.duration_seconds)} of speech.` : `${statusWord(job.status)}. ${job.error?.detail ?? ""}`,
+      job.status === "succeeded"
+        ? `Done: ${duration(job.audio.duration_seconds)} of speech.`
+        : `${statusWord(job.status)}. ${job.error?.detail ?? ""}`,
     );
     this.#changed(job);
   }
@@ -128,8 +130,12 @@ const aboutOf = (job) => [
 const warningsOf = ({ warnings }) => warnings.map((warning) => h("p", { class: "note warn" }, warning));
 
 function failureOf({ status, error }) {
-  if (!error) return h("p", { class: "note" }, status === "canceled" ? "It was cancelled, so there is no audio." : "It ended.");
-  return h("div", { class: "note bad" },
+  if (!error)
+    return h("p", { class: "note" }, status === "canceled" ? "It was cancelled, so there is no audio." : "It ended.");
+  return h(
+    "div",
+    { class: "note bad" },
     h("p", {}, error.detail),
-    h("p", { class: "hint" }, h("code", {}, error.code), error.retryable ? " The same request may succeed later." : ""));
+    h("p", { class: "hint" }, h("code", {}, error.code), error.retryable ? " The same request may succeed later." : ""),
+  );
 }

@@ -20,7 +20,11 @@ export function s(tag, attributes = {}, ...children) {
 
 /** A line of facts about something; those that are null are left out. */
 export const metaOf = (...facts) =>
-  h("p", { class: "meta" }, facts.filter(Boolean).map((fact) => (typeof fact === "string" ? h("span", {}, fact) : fact)));
+  h(
+    "p",
+    { class: "meta" },
+    facts.filter(Boolean).map((fact) => (typeof fact === "string" ? h("span", {}, fact) : fact)),
+  );
 
 /** Shows the text in the element, or hides it where there is none. */
 export function showText(element, text) {
@@ -28,7 +32,7 @@ export function showText(element, text) {
   element.hidden = !text;
 }
 
-/** Fills a select with [value, label] pairs, or { label, options } for groups; keeps its value where it is still there. */
+/** Fills a select with [value, label] pairs, or { label, options } for groups; what was chosen stays if it is there. */
 export function fillSelect(select, entries, wanted = select.value) {
   const option = ([value, label]) => h("option", { value }, label);
   select.replaceChildren(

@@ -5,7 +5,13 @@ import { announce } from "./announce.js";
 import { h } from "./dom.js";
 
 const FORMATS = ["wav", "flac", "mp3", "opus", "pcm"];
-const NOTES = { wav: "as it was spoken", flac: "smaller, nothing lost", mp3: "plays everywhere", opus: "smallest", pcm: "raw samples, 24 kHz" };
+const NOTES = {
+  wav: "as it was spoken",
+  flac: "smaller, nothing lost",
+  mp3: "plays everywhere",
+  opus: "smallest",
+  pcm: "raw samples, 24 kHz",
+};
 const CONVERSION_TRIES = 20;
 
 /** A button a format; the one that the job names comes first. */
@@ -13,11 +19,21 @@ export function downloadButtons(job) {
   const formats = [...FORMATS].sort((one, other) => (other === job.format) - (one === job.format));
   const status = h("span", { class: "hint", role: "status" });
   const buttons = formats.map((format) => {
-    const button = h("button", { type: "button", class: "download", title: NOTES[format], "aria-label": `Download as ${format}` }, format.toUpperCase());
+    const button = h(
+      "button",
+      { type: "button", class: "download", title: NOTES[format], "aria-label": `Download as ${format}` },
+      format.toUpperCase(),
+    );
     button.addEventListener("click", () => download(job.id, format, button, status));
     return button;
   });
-  return h("div", { class: "downloads", role: "group", "aria-label": "Download" }, h("span", { class: "hint" }, "Download"), buttons, status);
+  return h(
+    "div",
+    { class: "downloads", role: "group", "aria-label": "Download" },
+    h("span", { class: "hint" }, "Download"),
+    buttons,
+    status,
+  );
 }
 
 /** Saves the job's audio in this format. */

@@ -1,7 +1,12 @@
 /** Figures and moments as people read them. */
 
 const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-const moment = new Intl.DateTimeFormat("en", { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const moment = new Intl.DateTimeFormat("en", {
+  weekday: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+});
 const whole = new Intl.NumberFormat("en");
 
 // A figure stays beside its unit.
@@ -43,7 +48,11 @@ export function bytes(size) {
 /** just now, 3 minutes ago, yesterday */
 export function since(iso) {
   const seconds = (Date.parse(iso) - Date.now()) / 1000;
-  for (const [name, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+  for (const [name, length] of [
+    ["day", 86400],
+    ["hour", 3600],
+    ["minute", 60],
+  ]) {
     if (Math.abs(seconds) >= length) return ago.format(Math.round(seconds / length), name);
   }
   return "just now";

@@ -44,7 +44,10 @@ export class JobList {
     const known = new Set(page.jobs.map(({ id }) => id));
     const oldest = page.jobs.at(-1)?.id;
     // Ids are in the order of their making; what is older than the page was read before and may stay.
-    const before = page.next_cursor && this.#jobs.every(({ status }) => !asked || status === asked) ? this.#jobs.filter(({ id }) => !known.has(id) && id < oldest) : [];
+    const before =
+      page.next_cursor && this.#jobs.every(({ status }) => !asked || status === asked)
+        ? this.#jobs.filter(({ id }) => !known.has(id) && id < oldest)
+        : [];
     this.#jobs = [...page.jobs, ...before];
     if (!before.length) this.#cursor = page.next_cursor;
     this.#render();
@@ -93,7 +96,10 @@ export class JobList {
 
   #found() {
     const words = this.#search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const haystack = (job) => [job.id, titleOf(job), speakerOf(job), job.status, job.run?.host, JSON.stringify(job.metadata)].join(" ").toLowerCase();
+    const haystack = (job) =>
+      [job.id, titleOf(job), speakerOf(job), job.status, job.run?.host, JSON.stringify(job.metadata)]
+        .join(" ")
+        .toLowerCase();
     return this.#jobs.filter((job) => words.every((word) => haystack(job).includes(word)));
   }
 
@@ -106,12 +112,21 @@ export class JobList {
     });
     while (this.#list.children.length > rows.length) this.#list.lastElementChild.remove();
     this.#older.hidden = found.length <= this.#shown && !this.#cursor;
-    const none = this.#search.value || this.#status.value ? "No job is like that." : "No jobs yet. What you send appears here.";
+    const none =
+      this.#search.value || this.#status.value ? "No job is like that." : "No jobs yet. What you send appears here.";
     showText(byId("no-jobs"), rows.length ? "" : none);
   }
 
   #row(job) {
-    const signature = JSON.stringify([job.status, job.phase, job.progress, job.run, job.cached, since(job.created_at), job.id === this.#marked]);
+    const signature = JSON.stringify([
+      job.status,
+      job.phase,
+      job.progress,
+      job.run,
+      job.cached,
+      since(job.created_at),
+      job.id === this.#marked,
+    ]);
     const row = this.#rows.get(job.id) ?? h("li", { "data-job": job.id });
     this.#rows.set(job.id, row);
     if (row.dataset.signature === signature) return row;
@@ -128,14 +143,40 @@ export class JobList {
     const progress = job.progress > 0 && !hasEnded(job.status) ? `, ${Math.round(job.progress * 100)} %` : "";
     const state = hasEnded(job.status) ? statusWord(job.status) : doing(job) + progress;
     const length = job.audio ? duration(job.audio.duration_seconds) : counted(job.characters, "character");
-    const open = h("button", { type: "button", class: "open", dir: "auto", onclick: () => this.#open(job.id) }, titleOf(job));
+    const open = h(
+      "button",
+      { type: "button", class: "open", dir: "auto", onclick: () => this.#open(job.id) },
+      titleOf(job),
+    );
     if (job.id === this.#marked) open.setAttribute("aria-current", "true");
     return [
       h("span", { class: "light", "aria-hidden": "true" }),
-      h("div", { class: "what" }, open,
-        metaOf(h("span", { class: "status", "data-status": job.status }, state), speakerOf(job), length, since(job.created_at), job.cached && "kept speech")),
+      h(
+        "div",
+        { class: "what" },
+        open,
+        metaOf(
+          h("span", { class: "status", "data-status": job.status }, state),
+          speakerOf(job),
+          length,
+          since(job.created_at),
+          job.cached && "kept speech",
+        ),
+      ),
       hostBadge(job),
-      hasEnded(job.status) ? null : h("button", { type: "button", class: "cancel", "aria-label": `Cancel ${titleOf(job)}`, disabled: job.status === "canceling", onclick: () => this.#cancel(job.id) }, "Cancel"),
+      hasEnded(job.status)
+        ? null
+        : h(
+            "button",
+            {
+              type: "button",
+              class: "cancel",
+              "aria-label": `Cancel ${titleOf(job)}`,
+              disabled: job.status === "canceling",
+              onclick: () => this.#cancel(job.id),
+            },
+            "Cancel",
+          ),
     ].filter(Boolean);
   }
 

@@ -1,4 +1,4 @@
-/** Asks for an API key where the service wants one. It is kept for this tab alone and sent in a header, never in an address. */
+/** Asks for an API key where the service wants one. It is kept for this tab, and sent in a header, never an address. */
 
 import { forgetKey, hasKey, onKeyWanted } from "./api.js";
 import { byId, showText } from "./dom.js";

@@ -34,7 +34,10 @@ const composer = new Composer((job) => {
   follow(job.id);
   look();
 });
-const voices = new VoiceList((voice) => composer.speakWith(voice), () => offer());
+const voices = new VoiceList(
+  (voice) => composer.speakWith(voice),
+  () => offer(),
+);
 const cloning = new CloneDialog(async (voice) => {
   await offer();
   composer.speakWith(voice);

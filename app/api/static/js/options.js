@@ -16,14 +16,17 @@ export class Options {
 
   /** Offers those of the model; with a cloned voice not those that are for the provider's own voices alone. */
   offer(provider, model, cloned) {
-    const has = ({ models, manifest_voice_only: ownOnly }) => (!models.length || models.includes(model.id)) && !(cloned && ownOnly);
+    const has = ({ models, manifest_voice_only: ownOnly }) =>
+      (!models.length || models.includes(model.id)) && !(cloned && ownOnly);
     const offered = Object.entries(provider.options).filter(([, option]) => has(option));
     const signature = JSON.stringify([provider.name, offered]);
     if (this.#place.dataset.signature === signature) return;
     const before = this.values;
     this.#place.dataset.signature = signature;
     this.#inputs = new Map();
-    this.#place.replaceChildren(...offered.map(([name, option]) => this.#field(provider.name, name, option, before[name])));
+    this.#place.replaceChildren(
+      ...offered.map(([name, option]) => this.#field(provider.name, name, option, before[name])),
+    );
     this.#count();
   }
 
@@ -48,11 +51,14 @@ export class Options {
     });
     control.setAttribute("aria-describedby", `${id}-hint`);
     const wide = option.type === "string" && !option.choices.length ? " wide" : "";
-    return h("div", { class: `field${wide}`, "data-field": `options.${name}` },
+    return h(
+      "div",
+      { class: `field${wide}`, "data-field": `options.${name}` },
       h("div", { class: "label-row" }, h("label", { for: id }, titleOf(name)), output),
       control,
       h("p", { class: "hint", id: `${id}-hint` }, option.description),
-      h("p", { class: "error", hidden: true }));
+      h("p", { class: "error", hidden: true }),
+    );
   }
 
   #count() {
@@ -75,8 +81,15 @@ function truth(id, option, before) {
 }
 
 function choice(id, option, before) {
-  const entries = option.choices.map((name) => h("option", { value: name, selected: name === (before ?? option.default) }, name));
-  const control = h("select", { id }, option.default === null ? h("option", { value: "" }, "as it comes") : null, entries);
+  const entries = option.choices.map((name) =>
+    h("option", { value: name, selected: name === (before ?? option.default) }, name),
+  );
+  const control = h(
+    "select",
+    { id },
+    option.default === null ? h("option", { value: "" }, "as it comes") : null,
+    entries,
+  );
   return { control, read: () => (["", option.default].includes(control.value) ? null : control.value) };
 }
 
@@ -97,7 +110,11 @@ function slider(id, option, before) {
   const control = h("input", { id, type: "range", min, max, step: "any" });
   const output = h("output", { for: id });
   const rounded = () => Number((Math.round(control.valueAsNumber / step) * step).toFixed(6));
-  const value = () => Math.min(max, Math.max(min, Math.abs(control.valueAsNumber - option.default) < step / 2 ? option.default : rounded()));
+  const value = () =>
+    Math.min(
+      max,
+      Math.max(min, Math.abs(control.valueAsNumber - option.default) < step / 2 ? option.default : rounded()),
+    );
   const show = () => (output.textContent = String(value()));
   control.step = String(step);
   control.value = String(before ?? option.default);

@@ -6,11 +6,11 @@ import { byId, showText } from "./dom.js";
 const PLACES = {
   real: {
     label: "Kaggle",
-    note: "Kaggle: texts go there inside private notebooks of this service's account, which are deleted after each run.",
+    note: "Texts go to Kaggle in private notebooks of this service's account, which are deleted after each run.",
   },
   emulated: {
     label: "Emulated Kaggle",
-    note: "Kaggle is emulated: notebooks run on this machine, nothing reaches kaggle.com, and quota and sessions are the emulator's own.",
+    note: "Kaggle is emulated: notebooks run on this machine, and quota and sessions are the emulator's own.",
   },
 };
 

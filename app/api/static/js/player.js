@@ -14,20 +14,39 @@ export class Player {
   #jobId;
   #audio = h("audio", { preload: "auto" });
   #icon = s("path", { d: PLAY });
-  #button = h("button", { type: "button", class: "play", "aria-label": "Play", disabled: true }, s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, this.#icon));
+  #button = h(
+    "button",
+    { type: "button", class: "play", "aria-label": "Play", disabled: true },
+    s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, this.#icon),
+  );
   #waveform = new Waveform();
-  #seek = h("input", { type: "range", class: "seek", min: "0", max: "1", step: "0.01", value: "0", "aria-label": "Position", disabled: true });
+  #seek = h("input", {
+    type: "range",
+    class: "seek",
+    min: "0",
+    max: "1",
+    step: "0.01",
+    value: "0",
+    "aria-label": "Position",
+    disabled: true,
+  });
   #clock = h("span", { class: "clock" }, "0:00");
   #note = h("p", { class: "note bad", hidden: true });
 
   /** The player. */
-  element = h("div", { class: "player-box" },
-    h("div", { class: "player", role: "group", "aria-label": "Player" },
+  element = h(
+    "div",
+    { class: "player-box" },
+    h(
+      "div",
+      { class: "player", role: "group", "aria-label": "Player" },
       this.#button,
       h("div", { class: "wave" }, this.#waveform.element, this.#seek),
       this.#clock,
-      this.#audio),
-    this.#note);
+      this.#audio,
+    ),
+    this.#note,
+  );
 
   /** For the audio of this job. */
   constructor(jobId) {

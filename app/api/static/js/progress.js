@@ -5,7 +5,9 @@ import { clock, duration } from "./format.js";
 import { STATIONS, doing } from "./words.js";
 
 export class Progress {
-  #stations = STATIONS.map(({ name }) => h("li", {}, h("span", { class: "knob", "aria-hidden": "true" }), h("span", {}, name)));
+  #stations = STATIONS.map(({ name }) =>
+    h("li", {}, h("span", { class: "knob", "aria-hidden": "true" }), h("span", {}, name)),
+  );
   #phase = h("strong", { class: "phase" });
   #bar = h("progress", { max: "1", "aria-label": "Progress" });
   #left = h("span", { class: "left" });
@@ -15,11 +17,14 @@ export class Progress {
   #timer = setInterval(() => this.#tick(), 500);
 
   /** The picture. */
-  element = h("div", { class: "progress" },
+  element = h(
+    "div",
+    { class: "progress" },
     h("ol", { class: "stations", "aria-label": "Phases" }, this.#stations),
     h("p", { class: "now" }, this.#phase, this.#left),
     this.#bar,
-    this.#elapsed);
+    this.#elapsed,
+  );
 
   /** Shows this state. */
   show(job) {
@@ -48,7 +53,11 @@ export class Progress {
     const { eta_seconds: eta, created_at } = this.#job;
     const left = eta === null ? null : eta - (Date.now() - this.#shownAt) / 1000;
     this.#left.textContent =
-      left === null ? "no estimate before a first run has ended" : left > 1 ? `about ${duration(Math.ceil(left))} left` : "any moment";
+      left === null
+        ? "no estimate before a first run has ended"
+        : left > 1
+          ? `about ${duration(Math.ceil(left))} left`
+          : "any moment";
     this.#elapsed.textContent = `${clock((Date.now() - Date.parse(created_at)) / 1000)} since it was sent`;
   }
 }

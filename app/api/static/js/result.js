@@ -26,7 +26,11 @@ function factsOf(job) {
     ["Kept speech", cached ? "answered with speech made before" : null],
     ["Checked", checkedOf(audio.checks)],
   ].filter(([, value]) => value);
-  return h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 }
 
 function kernelOf(run) {

@@ -5,7 +5,8 @@ const MOST_BYTES = 1_000_000;
 /** Wires them. `loaded()` is called with the text in its place, `refused(detail)` where a file is none. */
 export function installTextFile({ area, button, input, loaded, refused }) {
   const take = async (file) => {
-    if (file.size > MOST_BYTES) return refused(`${file.name} is no text that could be spoken at once: it is larger than 1 MB.`);
+    if (file.size > MOST_BYTES)
+      return refused(`${file.name} is no text that could be spoken at once: it is larger than 1 MB.`);
     try {
       area.value = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer()).replaceAll("\r\n", "\n");
     } catch {

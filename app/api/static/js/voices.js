@@ -26,14 +26,21 @@ export class VoiceList {
 
   #row(voice) {
     const { title, provider, recording } = voice;
-    return h("li", {},
+    return h(
+      "li",
+      {},
       h("div", {}, h("strong", { dir: "auto" }, title), metaOf(provider, duration(recording.seconds))),
       h("button", { type: "button", "aria-label": `Use ${title}`, onclick: () => this.#use(voice) }, "Use"),
-      h("button", { type: "button", class: "quiet", "aria-label": `Delete ${title}`, onclick: () => this.#remove(voice) }, "Delete"));
+      h(
+        "button",
+        { type: "button", class: "quiet", "aria-label": `Delete ${title}`, onclick: () => this.#remove(voice) },
+        "Delete",
+      ),
+    );
   }
 
   async #remove({ id, title }) {
-    const text = "The recording is deleted here at once, and its copy on Kaggle soon after. Jobs that still wait for this voice fail.";
+    const text = "The recording goes at once, its copy on Kaggle soon after. Jobs that still wait for this voice fail.";
     if (!(await confirmDeletion(`Delete ${title}?`, text))) return;
     try {
       await send("DELETE", `voices/${id}`);

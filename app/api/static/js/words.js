@@ -36,7 +36,11 @@ const STATUSES = {
 
 const HOSTS = {
   kaggle: { label: "Kaggle", note: "Spoken on Kaggle", kind: "real" },
-  emulator: { label: "Emulated", note: "Spoken on this machine, by the emulator that stands in for Kaggle", kind: "emulated" },
+  emulator: {
+    label: "Emulated",
+    note: "Spoken on this machine, by the emulator that stands in for Kaggle",
+    kind: "emulated",
+  },
   local: { label: "This machine", note: "Spoken on the worker's own machine, without Kaggle", kind: "local" },
 };
 
