@@ -8,7 +8,7 @@ export TEXT
 # uv trusts only the certificates that it brings, unless it is told to trust the machine's, as pip does.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: demo serve engines test test-slow test-engines chaos soak bench live check format snapshot lock clean
+.PHONY: demo serve engines test test-slow test-engines test-browser chaos soak bench live check format snapshot lock clean
 
 demo: .venv/.ready  ## speak TEXT into demo.wav on an embedded stack, then stop it
 	@$(BIN)/kavox demo --output demo.wav -- "$$TEXT"
@@ -21,6 +21,11 @@ test: .venv/.ready  ## the test suite
 
 test-slow: .venv/.ready  ## the tests of `make live`, `make bench`, long texts and Kaggle's own command line
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile -m slow
+
+test-browser: .venv/.browser  ## the page in a real Chromium, on a whole service
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { \
+		echo "Chromium is missing: apt-get install chromium, or name one with CHROMIUM=/path/to/chromium" >&2; exit 1; }
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile -m browser tests/browser
 
 engines: .venv-engines/.ready  ## .venv-engines/bin/kavox: the service with qwen and chatterbox for a GPU of your own
 
@@ -55,6 +60,8 @@ snapshot: .venv/.ready  ## write the OpenAPI document's snapshot anew; look at i
 lock: .venv/.ready  ## compile requirements.lock anew, without any index address in it
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
 		--no-emit-find-links --extra dev pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
+		--no-emit-find-links --extra browser --constraint requirements.lock pyproject.toml --output-file requirements-browser.lock
 
 clean:  ## remove what the commands made, jobs and audio included
 	rm -rf .venv .venv-engines data demo.wav
@@ -65,6 +72,11 @@ clean:  ## remove what the commands made, jobs and audio included
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# Playwright drives the browser that is installed here and fetches none; 50 MB that nothing else needs.
+.venv/.browser: .venv/.ready requirements-browser.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements-browser.lock
 	@touch $@
 
 # An environment of its own, Kavox and the engines in it: 2 GB of packages that nothing else needs.

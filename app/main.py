@@ -28,6 +28,7 @@ from app.api import (
     openai_speech,
     openapi,
     operations,
+    page,
     problems,
     quota,
     synthesis,
@@ -121,6 +122,7 @@ def _build(settings: Settings) -> FastAPI:
     problems.install(app)
     docs.install(app)
     openapi.install(app, settings)
+    page.install(app)
     native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, cache, operations)
     for part in (*native, openai_speech, openai_catalog):
         app.include_router(part.router)

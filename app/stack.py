@@ -137,7 +137,7 @@ class Stack:
         """What runs, and where: a few lines for the person who started it."""
         return "\n".join(
             [
-                f"Kavox is ready at {self.address} (try {self.address}/docs)",
+                f"Kavox is ready at {self.address} (open it in a browser; the API is at {self.address}/docs)",
                 f"  Redis    {self._redis_in_words()}",
                 f"  Kaggle   {self.kaggle_in_words()}",
                 f"  Workers  {self._settings.workers}",

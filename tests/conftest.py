@@ -1,5 +1,6 @@
 """Fixtures that start the real thing: all of `kavox serve`, or a server alone, on free ports."""
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from app.shared.redis_client import connect
 from tests.service import Service
 
 StartService = Callable[..., Service]
+
+# `make test-browser` brings Playwright; without it these files cannot even be read.
+collect_ignore = [] if importlib.util.find_spec("playwright") else ["browser"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

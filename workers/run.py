@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from app.shared.quota import RUN_KINDS
 from workers.kernel import Kernel
 
 # Kaggle ends every session after twelve hours.
@@ -22,7 +23,7 @@ _TIMED_SPEECH_SECONDS = 900
 
 # The kinds of open runs that are limited apart; those that have ended hold no machine any more.
 ENDED = "ended"
-SESSIONS = ("gpu", "own_gpu", "cpu", ENDED)
+SESSIONS = (*RUN_KINDS, ENDED)
 
 
 class Step(StrEnum):

@@ -1,4 +1,4 @@
-"""GET /quota: what is left of the week's GPU quota, and whose share is how large."""
+"""GET /quota: what is left of the week's GPU quota, whose share is how large, and which sessions are taken."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -43,11 +43,27 @@ class KavoxShareView(BaseModel):
     ]
 
 
+class SessionsView(BaseModel):
+    """How many runs of one kind are under way, of all callers, and how many may be."""
+
+    open: Annotated[int, Field(description="One that has ended, and is only fetched from, is not among them.")]
+    limit: int
+
+
+class AllSessionsView(BaseModel):
+    """What a waiting run may wait for."""
+
+    gpu: Annotated[SessionsView, Field(description="Kaggle's GPU sessions; KAVOX_MAX_SESSIONS.")]
+    own_gpu: Annotated[SessionsView, Field(description="GPUs of the workers' own; KAVOX_MAX_OWN_GPU_RUNS.")]
+    cpu: Annotated[SessionsView, Field(description="All others; KAVOX_MAX_CPU_RUNS.")]
+
+
 class QuotaView(BaseModel):
     """`gpu` is null, and `detail` says so, as long as nothing is known."""
 
     gpu: GpuQuotaView | None
     kavox: KavoxShareView
+    sessions: AllSessionsView
     detail: str | None
 
 
@@ -66,6 +82,7 @@ async def read_quota(redis: Connection, settings: Config, caller: Caller) -> Quo
             by_caller={name: round(seconds, 3) for name, seconds in shown.items()},
             others_seconds=None if state.shares.others is None else round(state.shares.others, 3),
         ),
+        sessions=_sessions(state.open_runs, settings),
         detail=UNKNOWN if gpu is None else STALE if gpu.stale else None,
     )
 
@@ -82,4 +99,12 @@ def _gpu(reading: QuotaReading, settings: Settings) -> GpuQuotaView:
         refreshes_at=datetime.fromtimestamp(reading.refreshes_at, UTC),
         read_at=datetime.fromtimestamp(reading.read_at, UTC),
         stale=reading.is_stale(datetime.now(UTC).timestamp()),
+    )
+
+
+def _sessions(open_runs: Mapping[str, int], settings: Settings) -> AllSessionsView:
+    return AllSessionsView(
+        gpu=SessionsView(open=open_runs["gpu"], limit=settings.max_sessions),
+        own_gpu=SessionsView(open=open_runs["own_gpu"], limit=settings.max_own_gpu_runs),
+        cpu=SessionsView(open=open_runs["cpu"], limit=settings.max_cpu_runs),
     )

@@ -20,11 +20,11 @@ _MOST_FIELDS = 10
 FORM_LIMIT = LARGEST_FILE + 2 * _MOST_FIELDS * _LONGEST_FIELD
 """The longest form, in bytes: the file, the fields and what stands between them."""
 
-NOTICE = (
-    "Send consent=true only if the person who is heard agrees to being cloned. The recording is uploaded to Kaggle, "
-    "as a private dataset, when it is first spoken with there. As others report, uploads carry a licence to Kaggle "
-    "and deletion can take months."
+UPLOAD_NOTICE = (
+    "The recording is uploaded to Kaggle, as a private dataset, when it is first spoken with there. As others report, "
+    "uploads carry a licence to Kaggle and deletion can take months."
 )
+NOTICE = f"Send consent=true only if the person who is heard agrees to being cloned. {UPLOAD_NOTICE}"
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _NOT_BLANK: dict[str, JsonValue] = {"pattern": r"\S"}

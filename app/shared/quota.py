@@ -29,6 +29,9 @@ WEEK_SECONDS = 7 * 24 * 3600
 # As long as Kaggle has not said when it refreshes: Saturday 00:00 UTC, as samples of its answer have it.
 USUAL_REFRESH = 2 * 24 * 3600.0
 
+RUN_KINDS = ("gpu", "own_gpu", "cpu")
+"""The kinds of runs that are limited apart: on Kaggle's GPUs, on GPUs of one's own, and all others."""
+
 _STALE_SECONDS = 600
 # A worker's sweep, every few seconds, finds the wish to know.
 _WANTED_SECONDS = 60
@@ -95,11 +98,12 @@ def reconciled(ledger: Mapping[str, float], reading: QuotaReading | None, now: f
 
 @dataclass(frozen=True)
 class QuotaState:
-    """All that is known now; `reading` is None before the first one."""
+    """All that is known now; `reading` is None before the first one; `open_runs` are counted by their kind."""
 
     reading: QuotaReading | None
     week_start: float
     shares: Shares
+    open_runs: Mapping[str, int]
 
 
 class Quota:
@@ -115,7 +119,9 @@ class Quota:
         async with self._redis.pipeline(transaction=False) as pipeline:
             pipeline.hgetall(key)
             pipeline.exists(f"{key}:fresh")
-            fields, fresh = await pipeline.execute()
+            for kind in RUN_KINDS:
+                pipeline.zcard(keys.RUNS + kind)
+            fields, fresh, *counts = await pipeline.execute()
         if not fresh:
             await self._redis.set(f"{key}:wanted", "1", ex=_WANTED_SECONDS)
         reading, now = QuotaReading.from_fields(fields), time.time()
@@ -123,4 +129,4 @@ class Quota:
         billed = f"{keys.GPU_LEDGER}{self._host}:{began:.0f}"
         ledger = cast("dict[str, str]", await self._redis.hgetall(billed))
         shares = reconciled({caller: float(seconds) for caller, seconds in ledger.items()}, reading, now)
-        return QuotaState(reading, began, shares)
+        return QuotaState(reading, began, shares, dict(zip(RUN_KINDS, counts, strict=True)))

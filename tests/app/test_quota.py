@@ -72,6 +72,17 @@ def test_an_old_reading_says_so_and_is_wanted_anew(shared: httpx.Client, redis: 
     assert redis.exists(f"{keys.QUOTA}emulator:wanted")
 
 
+def test_sessions_tell_how_many_runs_are_open_of_how_many(shared: httpx.Client, redis: Redis) -> None:
+    """Each kind by itself; one that has ended holds no machine."""
+    for kind, count in (("gpu", 1), ("cpu", 2), ("ended", 3)):
+        redis.zadd(keys.RUNS + kind, {f"{kind}-{number}": number for number in range(count)})
+    assert shared.get("/quota").json()["sessions"] == {
+        "gpu": {"open": 1, "limit": 2},
+        "own_gpu": {"open": 0, "limit": 1},
+        "cpu": {"open": 2, "limit": 4},
+    }
+
+
 def test_the_quota_wants_a_key(shared: httpx.Client) -> None:
     """As everything that is about callers."""
     assert shared.get("/quota", headers={"X-API-Key": "c"}).status_code == 401

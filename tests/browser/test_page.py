@@ -1,0 +1,168 @@
+"""The page itself: whom it serves, how it looks, and what it never does."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.visitor import Visitor
+from tests.service import Service
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "<script>window.stolen = 1</script><img src=x onerror='window.stolen = 1'>"
+KEY = "a-very-secret-key"
+
+
+def test_what_is_emulated_is_always_said(visitor: Visitor, hosted: Service) -> None:
+    """In the head, in words, at the quota and at every job."""
+    page = visitor.page
+    for said in (page.locator("#place"), page.locator("#place-note"), page.locator("#quota-mode")):
+        expect(said).to_contain_text("mulated")
+        expect(said).to_be_visible()
+    hosted.finished(hosted.submit("Where was this spoken?", metadata={"title": "Where"})["id"])
+    visitor.open()
+    expect(visitor.listed.filter(has_text="Where").first.get_by_text("Emulated")).to_be_visible()
+    expect(page.get_by_label("Runs on").locator("option").first).to_have_text("Kaggle, emulated")
+
+
+def test_quota_and_the_two_sessions_are_pictures_with_words(visitor: Visitor) -> None:
+    """Whoever cannot see them hears what they show."""
+    page = visitor.page
+    expect(page.get_by_role("img", name="30\u00a0h of 30\u00a0h free this week")).to_be_visible()
+    expect(page.get_by_role("img", name="GPU sessions: 0 of 2 taken")).to_be_visible()
+    expect(page.locator("#sessions .chip:not(.small)")).to_have_count(2)
+
+
+def test_it_is_used_with_the_keyboard_alone(visitor: Visitor) -> None:
+    """From the skip link to the sound, and every place of the keyboard can be seen."""
+    page = visitor.page
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the text")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.type("Without a mouse.")
+    speak = page.get_by_role("button", name="Speak")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        place = page.locator(":focus")
+        width = place.evaluate(
+            "element => getComputedStyle(element).outlineWidth + getComputedStyle(element).outlineStyle"
+        )
+        assert width == "2pxsolid", place.evaluate("element => element.id")
+        if speak.evaluate("button => button === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    visitor.ready()
+    play = visitor.player.get_by_role("button")
+    play.focus()
+    page.keyboard.press("Tab")
+    position = visitor.player.get_by_label("Position")
+    expect(position).to_be_focused()
+    page.keyboard.press("End")
+    expect(position).to_have_attribute("aria-valuetext", "0:01 of 0:01")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Space")
+    expect(visitor.player.get_by_role("button", name="Play")).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_rule_of_accessibility_is_broken(visitor: Visitor, scheme: str) -> None:
+    """Contrast included, with a finished job, the options open, and with the dialog."""
+    page = visitor.page
+    page.emulate_media(color_scheme=scheme)
+    visitor.hear("Seen in the light and in the dark.")
+    page.get_by_text("Options").click()
+    grounds = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    assert (grounds == "rgb(17, 20, 22)") is (scheme == "dark")
+    _assert_accessible(page)
+    page.get_by_role("button", name="Clone a voice").click()
+    _assert_accessible(page)
+
+
+def test_the_theme_is_chosen_and_kept(visitor: Visitor) -> None:
+    """Against the system's, and after a reload."""
+    visitor.page.emulate_media(color_scheme="light")
+    visitor.page.get_by_role("button", name="Dark theme").click()
+    visitor.page.reload()
+    expect(visitor.page.get_by_role("button", name="Dark theme")).to_have_attribute("aria-pressed", "true")
+    ground = visitor.page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    assert ground == "rgb(17, 20, 22)"
+
+
+@pytest.mark.parametrize("width", [320, 375, 768])
+def test_nothing_is_wider_than_a_phone(visitor: Visitor, width: int) -> None:
+    """No page has to be pushed sideways, whatever long word is in it."""
+    page = visitor.page
+    page.set_viewport_size({"width": width, "height": 800})
+    visitor.hear("Donaudampfschifffahrtsgesellschaftskapitaenswitwenrente" * 2)
+    page.get_by_text("Options").click()
+    assert page.locator("html").evaluate("html => html.scrollWidth") == width
+
+
+def test_what_people_wrote_is_shown_as_text(visitor: Visitor, hosted: Service) -> None:
+    """Texts, metadata and ids never become elements or scripts."""
+    job = hosted.submit("Hello.", metadata={"title": HOSTILE, "more": HOSTILE})
+    hosted.finished(job["id"])
+    visitor.open(f"#job={job['id']}")
+    visitor.page.reload()
+    expect(visitor.current.get_by_role("heading")).to_have_text(HOSTILE)
+    expect(visitor.listed.get_by_text(HOSTILE).first).to_be_visible()
+    visitor.hear(f"{HOSTILE} again")
+    assert visitor.page.locator("main img, main script").count() == 0
+    assert visitor.page.locator("html").evaluate("() => window.stolen === undefined")
+
+
+def test_a_job_that_is_not_there_is_said_to_be_gone(visitor: Visitor) -> None:
+    """An old address leads to words, not to nothing."""
+    visitor.page.goto(f"{visitor.url}/#job=19abcdef0120123456789")
+    expect(visitor.current).to_contain_text("there is no job")
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that wants a key."""
+    service = Service(tmp_path_factory.mktemp("locked") / "data", {"KAVOX_API_KEYS": f"anne:{KEY}"})
+    service.start()
+    yield service
+    service.end_everything()
+
+
+def test_where_keys_are_set_one_is_asked_for(page: Page, locked: Service) -> None:
+    """It is kept for the tab, goes into no address, and everything works with it: events, sound and files."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    visitor = Visitor(page, locked.url)
+    page.goto(locked.url)
+    dialog = page.get_by_role("dialog", name="This service wants a key")
+    dialog.get_by_label("API key").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(dialog).to_contain_text("not one of this service's")
+    dialog.get_by_label("API key").fill(KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Provider").first).to_have_value("hibari")
+    visitor.hear("Behind a lock.")
+    with page.expect_download() as saving:
+        visitor.current.get_by_role("button", name="Download as mp3").click()
+    assert saving.value.path().stat().st_size > 1000
+    page.reload()
+    visitor.ready()
+    assert not [url for url in asked if KEY in url]
+    page.get_by_role("button", name="Forget key").click()
+    expect(dialog).to_be_visible()
+
+
+def test_a_service_that_goes_away_is_missed_and_found_again(page: Page, locked: Service) -> None:
+    """The page says so, and goes on by itself."""
+    visitor = Visitor(page, locked.url)
+    page.context.set_extra_http_headers({"X-API-Key": KEY})
+    visitor.open()
+    page.context.set_offline(True)
+    expect(page.get_by_role("alert").filter(has_text="The service does not answer.")).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def _assert_accessible(page: Page) -> None:
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
