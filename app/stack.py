@@ -22,7 +22,7 @@ import typer
 from app import programs
 from app.client import Client
 from app.embedded import EmbeddedServer
-from app.ports import LOOPBACK, free_port
+from app.ports import LOOPBACK, address, free_port
 from app.premises import occupied
 from app.shared.errors import ConfigurationError, Permanent
 from app.shared.logs import set_up_logs
@@ -33,7 +33,6 @@ from app.supervisor import CHECK_SECONDS, StopRequests, Supervisor
 _EARLY_FAILURES = 5
 """How often in a row a process may end early before the stack gives up."""
 _REMINDER_SECONDS = 10
-_ANYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104  # compared with, not listened on
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -78,8 +77,7 @@ class Stack:
     @property
     def address(self) -> str:
         """Where the API is reached from this machine."""
-        host = _ANYWHERE.get(self._settings.host, self._settings.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
+        return address(self._settings.host, self._settings.port)
 
     def start(self) -> None:
         """Starts every process; the workers and the API as soon as Redis answers.
