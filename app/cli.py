@@ -67,8 +67,7 @@ def synthesize(
     from app.commands.synthesize import synthesize  # noqa: PLC0415
     from app.commands.wishes import Wish  # noqa: PLC0415
 
-    suffix = output.suffix.removeprefix(".").lower() if output else ""
-    chosen = audio_format or (suffix if suffix in given.FORMATS else None)
+    chosen = audio_format or _format_of(output)
     wish = Wish(
         provider, model, voice, language, chosen, gpu, seed, speed, option or (), priority, max_wait, on_unavailable,
         cache=not no_cache,
@@ -139,7 +138,7 @@ def watch(
     """Follow a job until it has ended; Ctrl-C leaves it alone."""
     from app.commands.jobs import watch  # noqa: PLC0415
 
-    watch(job, _where(url, key_file), output, as_json=as_json)
+    watch(job, _where(url, key_file), output, _format_of(output), as_json=as_json)
 
 
 @cli.command()
@@ -231,6 +230,12 @@ def completion(shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(h
     from typer.completion import get_completion_script  # type: ignore[attr-defined]  # noqa: PLC0415
 
     typer.echo(get_completion_script(prog_name=PROGRAM, complete_var="_KAVOX_COMPLETE", shell=shell))
+
+
+def _format_of(output: Path | None) -> str | None:
+    """The format that a file's name stands for."""
+    suffix = output.suffix.removeprefix(".").lower() if output else ""
+    return suffix if suffix in given.FORMATS else None
 
 
 def _where(url: str | None, key_file: Path | None) -> "Where":

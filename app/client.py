@@ -6,6 +6,7 @@ may be a passing trouble is asked again for half a minute; a POST has an Idempot
 
 import hashlib
 import json
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,7 @@ ENDED = frozenset({"succeeded", "failed", "canceled"})
 _PATIENCE_SECONDS = 30
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _PASSING = frozenset({429, 502, 503, 504})
+_CUT_OFF = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ReadTimeout, httpx.WriteTimeout)
 _TIMEOUT_SECONDS = 10.0
 # A living connection says something more often than this.
 _SILENCE_SECONDS = 60.0
@@ -56,6 +58,7 @@ class Client:
         self.url = url
         self._has_key = bool(key)
         self._met = False
+        self._hurried = threading.Event()
         try:
             # A proxy is no way to this machine itself.
             direct = direct or is_loopback(urlsplit(url).hostname or "")
@@ -73,6 +76,10 @@ class Client:
     def close(self) -> None:
         """Ends its connections."""
         self._http.close()
+
+    def hurry(self) -> None:
+        """From now on nothing is asked again: whoever waits for the answers has left."""
+        self._hurried.set()
 
     def lives(self) -> bool:
         """Whether the process answers at all."""
@@ -169,8 +176,10 @@ class Client:
         """GET /quota."""
         return self._object(self._send("GET", "/quota"), "kavox")
 
-    def audio(self, job: Job) -> bytes:
-        """A finished job's audio. Raises AudioRejected when it is not as announced."""
+    def audio(self, job: Job, wanted: str | None = None) -> bytes:
+        """A finished job's audio, in its own format or the `wanted` one. Raises AudioRejected for another."""
+        if wanted not in {None, job["format"]}:
+            return self._send("GET", job["urls"]["audio"], params={"format": wanted}).content
         content = self._send("GET", job["urls"]["audio"]).content
         if hashlib.sha256(content).hexdigest() != job["audio"]["sha256"]:
             raise AudioRejected("the downloaded audio is not the one that the job announced; try again")
@@ -200,11 +209,10 @@ class Client:
                 wait = max(pause, _retry_after(answer))
             except httpx.HTTPError as error:
                 trouble = ServiceUnreachable(f"no Kavox answers at {self.url} ({error}); `kavox serve` starts one")
-                if not self._met:
+                if not self._met and (isinstance(error, httpx.ConnectError) or not isinstance(error, _CUT_OFF)):
                     raise trouble from None
-            if time.monotonic() + wait > deadline:
+            if time.monotonic() + wait > deadline or self._hurried.wait(wait):
                 raise trouble
-            time.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:

@@ -116,6 +116,7 @@ class _Batch:
                 raise type(error)(again) from None
             finally:
                 self._stopped.set()
+                self._client.hurry()
                 threads.shutdown(cancel_futures=True)
         return codes
 

@@ -23,8 +23,8 @@ def list_jobs(where: Where, status: str | None, most: int, *, as_json: bool) -> 
         print_jobs(jobs)
 
 
-def watch(job_id: str, where: Where, output: Path | None, *, as_json: bool) -> None:
-    """Follows a job until it has ended, and writes its audio to `output` if that is given.
+def watch(job_id: str, where: Where, output: Path | None, audio_format: str | None, *, as_json: bool) -> None:
+    """Follows a job until it has ended, and writes its audio to `output`, if given, in its own format or this one.
 
     Ctrl-C leaves the job alone. Raises NotFound, WrongUsage and what the job failed with.
     """
@@ -39,7 +39,7 @@ def watch(job_id: str, where: Where, output: Path | None, *, as_json: bool) -> N
                 job = follow(client, job, show)
         except KeyboardInterrupt:
             raise Canceled(f"stopped watching; job {job_id} goes on, `kavox cancel {job_id}` ends it") from None
-        deliver(client, job, output, as_json=as_json, warned=warned)
+        deliver(client, job, output, as_json=as_json, warned=warned, wanted=audio_format)
 
 
 def cancel(job_id: str, where: Where, *, as_json: bool) -> None:

@@ -56,8 +56,13 @@ def synthesize(
             typer.echo(job["id"])
 
 
-def deliver(client: Client, job: Job, output: Path | None, *, as_json: bool, warned: int) -> None:
-    """Writes the audio of a job that has ended to `output`, if that is given. Raises what the job failed with."""
+def deliver(
+    client: Client, job: Job, output: Path | None, *, as_json: bool, warned: int, wanted: str | None = None
+) -> None:
+    """Writes the audio of a job that has ended to `output`, if that is given, in the job's format or the `wanted` one.
+
+    Raises what the job failed with.
+    """
     warn({"warnings": job["warnings"][warned:]})
     if as_json:
         print_json(job)
@@ -66,10 +71,10 @@ def deliver(client: Client, job: Job, output: Path | None, *, as_json: bool, war
     if output is None:
         say(in_words(job, Path(job["id"])))
     elif output == STDOUT:
-        sys.stdout.buffer.write(client.audio(job))
+        sys.stdout.buffer.write(client.audio(job, wanted))
         sys.stdout.buffer.flush()
     else:
-        write_atomically(output, client.audio(job))
+        write_atomically(output, client.audio(job, wanted))
         say(in_words(job, output))
 
 
