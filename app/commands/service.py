@@ -114,10 +114,15 @@ def _wait_until_ready(client: Client, child: ChildProcess, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while (missing := client.missing()) is not None:
         code = child.exit_code()
+        if code == os.EX_CONFIG:
+            raise ConfigurationError(_last_line(log).removeprefix(_PREFIX))
         if code is not None:
-            said = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it says nothing"])[-1]
-            kind = ConfigurationError if code == os.EX_CONFIG else Permanent
-            raise kind(said.removeprefix(_PREFIX) if code == os.EX_CONFIG else f"no service could be started: {said}")
+            raise Permanent(f"no service could be started: {_last_line(log)}")
         if time.monotonic() > deadline:
-            raise Permanent(f"no service could be started within {_START_SECONDS} s: {missing}")
+            raise Permanent(f"no service was ready within {_START_SECONDS} s: {missing}; {_last_line(log)}")
         time.sleep(_LOOK_SECONDS)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it says nothing"

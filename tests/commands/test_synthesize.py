@@ -2,18 +2,16 @@
 
 import io
 import json
-import shlex
 import signal
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
 
-from app.cli import main
 from tests.commands.command import KEY, Command, Ended
+from tests.commands.conftest import Inside
 from tests.commands.forgetful import forgetful_proxy
 from tests.puppets import Puppets
 from tests.service import Service, wait_for
@@ -138,7 +136,7 @@ REFUSALS: Mapping[str, tuple[str, int, str]] = {
 
 @pytest.mark.parametrize(("line", "code", "words"), REFUSALS.values(), ids=REFUSALS.keys())
 def test_whatever_is_refused_is_one_line_with_the_code_of_its_kind(
-    line: str, code: int, words: str, inside: Callable[..., tuple[int, str, str]], kavox_service: Service
+    line: str, code: int, words: str, inside: Inside, kavox_service: Service
 ) -> None:
     """65 is the service's refusal, 2 the command line's, 77 the key's and 69 nobody's."""
     ended, out, errors = inside(line.format(url=kavox_service.url))
@@ -149,9 +147,7 @@ def test_whatever_is_refused_is_one_line_with_the_code_of_its_kind(
     assert words in errors
 
 
-def test_without_a_key_the_line_says_where_one_goes(
-    inside: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_without_a_key_the_line_says_where_one_goes(inside: Inside, tmp_path: Path) -> None:
     """A wrong one is not shown, and the right one may be in a file."""
     (tmp_path / "key").write_text(f"{KEY}\n")
 
@@ -162,24 +158,6 @@ def test_without_a_key_the_line_says_where_one_goes(
     assert "set KAVOX_API_KEY" in none[2]
     assert "does not know this API key" in wrong[2]
     assert "wrong-one" not in wrong[2]
-
-
-@pytest.fixture
-def inside(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kavox_service: Service, tmp_path: Path
-) -> Callable[..., tuple[int, str, str]]:
-    """The command line in this very process, which is quicker: its exit status, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(line: str, **settings: str) -> tuple[int, str, str]:
-        for name, value in {"URL": kavox_service.url, "API_KEY": KEY, **settings}.items():
-            monkeypatch.setenv(f"KAVOX_{name}", value)
-        monkeypatch.setattr(sys, "argv", ["kavox", *shlex.split(line)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 @pytest.mark.usefixtures("puppets")
