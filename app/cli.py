@@ -4,7 +4,6 @@ Every failure is one line on stderr, and its exit status tells the kind (`exit_c
 imported when it runs, so that the command line itself is quick.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from app.commands import options as given
+from app.commands.servers import servers
 from app.exit_codes import CANCELED, exit_code
 from app.shared.errors import KavoxError
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 PROGRAM = "kavox"
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Kavox speaks text on Kaggle's free GPUs.")
-
-_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 def main() -> None:
@@ -194,36 +192,6 @@ def doctor(
 
 
 @cli.command()
-def serve() -> None:
-    """Run the whole service: Redis and Kaggle's emulator where none is named, workers and the API."""
-    from app.stack import serve  # noqa: PLC0415
-
-    serve()
-
-
-@cli.command()
-def demo(
-    text: str, output: Annotated[Path, typer.Option("--output", "-o", help="The wav file to write.")] = Path("demo.wav")
-) -> None:
-    """Speak TEXT into a wav file on a stack of its own, which is gone afterwards."""
-    from app.demo import demo  # noqa: PLC0415
-
-    demo(text, output)
-
-
-@cli.command()
-def worker() -> None:
-    """Run one worker; KAVOX_REDIS_URL and Kaggle must be named."""
-    _become("workers.main")
-
-
-@cli.command(context_settings=_PASSED_ON)
-def emulator(context: typer.Context) -> None:
-    """Run the stand-in for Kaggle; --help lists its options."""
-    _become("workers.emulator", *context.args)
-
-
-@cli.command()
 def completion(shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="Your shell.")]) -> None:
     """Print the script that completes kavox' commands and options with the Tab key."""
     # What typer's own --show-completion prints, which asks what shell it runs in.
@@ -244,16 +212,13 @@ def _where(url: str | None, key_file: Path | None) -> "Where":
     return Where(url, key_file)
 
 
-def _become(module: str, *arguments: str) -> NoReturn:
-    # The same process goes on as that program, so signals and exit codes need no passing on.
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606
-
-
 def _fail(detail: str, code: int) -> NoReturn:
     # However many lines Kaggle or a notebook made of it.
     typer.echo(f"kavox: {' '.join(detail.split())}", err=True)
     sys.exit(code)
 
+
+cli.add_typer(servers)
 
 if __name__ == "__main__":
     main()

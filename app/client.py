@@ -10,21 +10,19 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, Self, cast
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
+from app import answers
 from app.exit_codes import Canceled, ServiceUnreachable, WrongUsage
 from app.shared.errors import (
     AudioRejected,
     Conflict,
-    Gone,
     KavoxError,
-    NotFound,
     Permanent,
-    RequestRefused,
     Transient,
     Unauthorized,
 )
@@ -205,8 +203,8 @@ class Client:
                 self._met = True
                 if answer.status_code not in _PASSING:
                     return self._checked(answer)
-                trouble: KavoxError = Transient(_detail(answer), code=_code(answer))
-                wait = max(pause, _retry_after(answer))
+                trouble: KavoxError = answers.error(answer)
+                wait = max(pause, answers.retry_after(answer))
             except httpx.HTTPError as error:
                 trouble = ServiceUnreachable(f"no Kavox answers at {self.url} ({error}); `kavox serve` starts one")
                 if not self._met and (isinstance(error, httpx.ConnectError) or not isinstance(error, _CUT_OFF)):
@@ -216,20 +214,14 @@ class Client:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
-        """The answer if it is a good one, else the error that it stands for."""
-        if answer.is_success:
-            return answer
-        detail, code = _detail(answer), _code(answer)
+        """The answer if it is a good one. Raises the error that it stands for."""
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             if self._has_key:
                 raise Unauthorized("the service does not know this API key; look at KAVOX_API_KEY, or at --key-file")
             raise Unauthorized("the service wants an API key: set KAVOX_API_KEY, or name a file with it by --key-file")
-        kind = {404: NotFound, 409: Conflict, 410: Gone}.get(answer.status_code)
-        if kind is not None:
-            raise kind(detail, code=code)
-        if answer.is_client_error:
-            raise RequestRefused("", detail, code=code)
-        raise Transient(detail, code=code)
+        if not answer.is_success:
+            raise answers.error(answer)
+        return answer
 
     def _job(self, answer: httpx.Response) -> Job:
         return self._object(answer, "urls")
@@ -257,24 +249,3 @@ def failure(job: Job) -> KavoxError:
 def _path(job_id: str) -> str:
     # It comes from a command line, and may be anything.
     return f"/jobs/{quote(job_id, safe='')}"
-
-
-def _problem(answer: httpx.Response) -> Mapping[str, Any]:
-    try:
-        problem = answer.json()
-    except ValueError:
-        return {}
-    return problem if isinstance(problem, dict) else {}
-
-
-def _detail(answer: httpx.Response) -> str:
-    return str(_problem(answer).get("detail") or f"{answer.url} answers {answer.status_code} {answer.reason_phrase}")
-
-
-def _code(answer: httpx.Response) -> str | None:
-    return cast("str | None", _problem(answer).get("code"))
-
-
-def _retry_after(answer: httpx.Response) -> float:
-    said = answer.headers.get("Retry-After", "")
-    return float(said) if said.isascii() and said.isdigit() else 0.0

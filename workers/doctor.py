@@ -7,10 +7,13 @@ import argparse
 import signal
 import sys
 from collections.abc import Iterator
+from types import FrameType
 
 from app.shared.finding import Finding
 from app.shared.settings import Settings, load_settings
 from workers import account_checks, notebook_checks
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
@@ -19,14 +22,19 @@ def main() -> int:
     parser.add_argument("--offline", action="store_true")
     parser.add_argument("--live", action="store_true")
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        for finding in _findings(load_settings(), offline=chosen.offline, live=chosen.live):
-            sys.stdout.write(finding.to_json() + "\n")
-            sys.stdout.flush()
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    for number in _STOPS:
+        signal.signal(number, _stop)
+    for finding in _findings(load_settings(), offline=chosen.offline, live=chosen.live):
+        sys.stdout.write(finding.to_json() + "\n")
+        sys.stdout.flush()
     return 0
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    # A second signal must not disturb the clean-up.
+    for other in _STOPS:
+        signal.signal(other, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _findings(settings: Settings, *, offline: bool, live: bool) -> Iterator[Finding]:

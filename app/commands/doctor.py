@@ -7,6 +7,7 @@ installation can run; the rest is looked at here (`checks.py`).
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import typer
@@ -45,7 +46,7 @@ def _findings(*, offline: bool, live: bool) -> Iterator[Finding]:
     yield Finding.ok("settings", "every KAVOX_ setting can be used")
     # It needs seconds to start, in which there is enough to look at.
     arguments = [*(["--offline"] if offline else []), *(["--live"] if live else [])]
-    with programs.doctor(settings, *arguments) as process:
+    with _ending(programs.doctor(settings, *arguments)) as process:
         yield from checks.secrets()
         yield from checks.disk(settings)
         yield from checks.port(settings)
@@ -53,6 +54,18 @@ def _findings(*, offline: bool, live: bool) -> Iterator[Finding]:
         if not offline:
             yield from checks.clock(settings)
         yield from _findings_of(process)
+
+
+@contextmanager
+def _ending(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """The process, which ends with us: when we are interrupted, once it has taken away what it has left on Kaggle."""
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
 
 
 def _findings_of(process: subprocess.Popen[str]) -> Iterator[Finding]:

@@ -3,11 +3,11 @@
 import json
 import re
 import resource
-import socket
+import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +19,7 @@ from redis import Redis
 
 from tests.commands.command import Command, Ended
 from tests.mimic import write_mimic
-from tests.workers.emulator.driver import KEY, OWNER, Emulator
+from tests.workers.emulator.driver import KEY, OWNER, Emulator, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,20 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     started = Emulator(tmp_path_factory.mktemp("emulator")).start()
     yield started
     started.stop()
+
+
+@pytest.fixture
+def start_emulator(tmp_path: Path) -> Iterator[Callable[..., Emulator]]:
+    """Starts one with options of the test's own."""
+    started: list[Emulator] = []
+
+    def start(**options: Any) -> Emulator:
+        started.append(Emulator(tmp_path / "slow", options).start())
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
 
 
 @pytest.fixture
@@ -74,14 +88,28 @@ def test_where_everything_is_well_every_line_has_a_tick(doctor: Command, emulato
     assert (stats["pushes_accepted"], stats["kernels"], stats["billed_seconds"]) == (1, [], 0)
 
 
-def test_whatever_is_broken_has_a_cross_and_a_remedy(doctor: Command, redis_url: str, tmp_path: Path) -> None:
+def test_an_interrupted_doctor_leaves_no_kernel(doctor: Command, start_emulator: Callable[..., Emulator]) -> None:
+    """Ctrl-C while the kernel runs, which then is deleted."""
+    slow = start_emulator(**{"boot-seconds": 600})
+    running = doctor.on_terminal("doctor --live", KAGGLE_API_URL=slow.url)
+    wait_for(lambda: slow.stats()["kernels"])
+
+    running.process.send_signal(signal.SIGINT)
+
+    assert running.end() == 130
+    assert (slow.stats()["pushes_accepted"], slow.stats()["kernels"]) == (1, [])
+
+
+def test_whatever_is_broken_has_a_cross_and_a_remedy(
+    doctor: Command, emulator: Emulator, redis_url: str, tmp_path: Path
+) -> None:
     """All at once; what depends on the credentials is not asked then."""
     notebook = tmp_path / "notebooks" / "mimic.ipynb"
     notebook.write_text(re.sub(r'"tags": \[\s*"parameters"', '"tags": ["other"', notebook.read_text()))
-    with Redis.from_url(redis_url) as server, socket.create_server(("127.0.0.1", 0)) as taken:
+    with Redis.from_url(redis_url) as server:
         server.config_set("appendonly", "no")
         server.config_set("save", "")
-        ended = doctor("doctor --live --json", EMULATOR_KEY="wrong", REDIS_URL=redis_url, PORT=taken.getsockname()[1])
+        ended = doctor("doctor --live --json", EMULATOR_KEY="wrong", REDIS_URL=redis_url, PORT=emulator.port)
 
     wrong = crosses(ended)
     assert (ended.code, set(wrong)) == (
