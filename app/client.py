@@ -18,6 +18,7 @@ from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from app import answers
 from app.exit_codes import Canceled, ServiceUnreachable, WrongUsage
+from app.shared.addresses import without_secrets
 from app.shared.errors import (
     AudioRejected,
     Conflict,
@@ -53,17 +54,20 @@ class Client:
     """
 
     def __init__(self, url: str, *, direct: bool = False, key: str | None = None) -> None:
-        self.url = url
         self._has_key = bool(key)
         self._met = False
         self._hurried = threading.Event()
         try:
             # A proxy is no way to this machine itself.
-            direct = direct or is_loopback(urlsplit(url).hostname or "")
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"}:
+                raise ValueError
+            direct = direct or is_loopback(parts.hostname or "")
             headers = {"Authorization": f"Bearer {key}"} if key else {}
             self._http = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, trust_env=not direct, headers=headers)
         except (ValueError, httpx.InvalidURL):
             raise WrongUsage(f"{url} is no address; it must look like http://127.0.0.1:8000") from None
+        self._shown = without_secrets(url)
 
     def __enter__(self) -> Self:
         return self
@@ -206,7 +210,7 @@ class Client:
                 trouble: KavoxError = answers.error(answer)
                 wait = max(pause, answers.retry_after(answer))
             except httpx.HTTPError as error:
-                trouble = ServiceUnreachable(f"no Kavox answers at {self.url} ({error}); `kavox serve` starts one")
+                trouble = ServiceUnreachable(f"no Kavox answers at {self._shown} ({error}); `kavox serve` starts one")
                 if not self._met and (isinstance(error, httpx.ConnectError) or not isinstance(error, _CUT_OFF)):
                     raise trouble from None
             if time.monotonic() + wait > deadline or self._hurried.wait(wait):
@@ -233,7 +237,7 @@ class Client:
         except ValueError:
             found = None
         if not isinstance(found, dict) or has not in found:
-            raise ServiceUnreachable(f"{self.url} answers, but it is not Kavox; name the service with --url")
+            raise ServiceUnreachable(f"{self._shown} answers, but it is not Kavox; name the service with --url")
         return found
 
 

@@ -7,11 +7,12 @@ import stat
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 
+from app.shared.addresses import without_secrets
 from app.shared.errors import CredentialsRejected, KavoxError
 from app.shared.finding import Finding
 from app.shared.identifiers import new_id
 from app.shared.kaggle_credentials import find_kaggle_credentials
-from app.shared.settings import Settings
+from app.shared.settings import REAL_KAGGLE, Settings
 from app.shared.voice import PREFIX as VOICE_PREFIX
 from workers.hosts import kaggle_host
 from workers.kaggle import KaggleHost
@@ -41,7 +42,7 @@ def credentials_at_hand(settings: Settings) -> Finding:
     """Whether there are any, without asking whether Kaggle accepts them."""
     found = find_kaggle_credentials()
     if settings.kaggle_mode == "emulated":
-        return Finding.ok("credentials", f"those of the emulator at {settings.kaggle_api_url}, which was not asked")
+        return Finding.ok("credentials", f"those of the emulator at {_place(settings)}, which was not asked")
     if found is None:
         return Finding.unknown("credentials", _NONE, f"to use Kaggle, {NEW_TOKEN}")
     whose = f" of {found.username}" if found.username else ""
@@ -85,9 +86,13 @@ def _whose(settings: Settings, owner: str) -> Finding:
         detail = f"they are {owner}'s, and KAVOX_KERNEL_ID names {wanted}"
         return Finding.failed("credentials", detail, f"set KAVOX_KERNEL_ID={owner}/{settings.kernel_prefix}")
     if settings.kaggle_mode == "emulated":
-        return Finding.ok("credentials", f"account {owner} of the emulator at {settings.kaggle_api_url}")
+        return Finding.ok("credentials", f"account {owner} of the emulator at {_place(settings)}")
     found = find_kaggle_credentials()
     return Finding.ok("credentials", f"account {owner}, from {found.source if found else 'nowhere'}")
+
+
+def _place(settings: Settings) -> str:
+    return without_secrets(settings.kaggle_api_url or REAL_KAGGLE)
 
 
 def _kernels(settings: Settings, host: KaggleHost, kernels: set[str]) -> Finding:

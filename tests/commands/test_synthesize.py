@@ -129,6 +129,7 @@ REFUSALS: Mapping[str, tuple[str, int, str]] = {
     "an option without a value": ("synthesize Hello. -O mood", 2, "name=value"),
     "no folder": ("synthesize Hello. -o nowhere/a.wav", 2, "nothing can be written"),
     "a key file that is none": ("voices --key-file nowhere", 2, "cannot be read"),
+    "no address": ("voices --url localhost:8000", 2, "must look like http://127.0.0.1:8000"),
     "no service": ("voices --url http://127.0.0.1:1", 69, "`kavox serve` starts one"),
     "no Kavox": ("quota --url {url}/openapi.json?", 69, "it is not Kavox"),
 }
