@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import psutil
+import pytest
 import soundfile
 
 from app.ports import LOOPBACK, free_port
@@ -11,6 +12,7 @@ from tests.commands.command import Command
 from tests.notebooks.local_run import NOTEBOOKS
 
 
+@pytest.mark.slow  # the same stack as that of `kavox demo`, which is always tested
 def test_a_text_is_spoken_without_any_service(tmp_path: Path) -> None:
     """On the emulator, with nothing on stdout or stderr; no process is left, and the speech is kept."""
     command = Command(tmp_path, PORT=free_port(LOOPBACK), NOTEBOOKS_DIR=NOTEBOOKS)
