@@ -19,7 +19,7 @@ serve: .venv/.ready  ## keep the stack running on http://127.0.0.1:8000
 test: .venv/.ready  ## the test suite
 	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test-slow: .venv/.ready  ## the tests of `make live`, `make bench`, long texts and Kaggle's own command line
+test-slow: .venv/.ready  ## the tests of `make live`, `make bench`, long texts, Kaggle's own command line and a command's own service
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile -m slow
 
 test-browser: .venv/.browser  ## the page in a real Chromium, on a whole service

@@ -10,5 +10,6 @@
 8. `api/voices.py` lists what can be asked for, `api/cloning.py` takes a caller's own voice; `api/operations.py` says
    whether the service is well; `api/page.py` serves the page that shows it all to people.
 9. Whatever goes wrong is an error of `shared/errors.py`, which `api/problems.py` turns into problem+json.
-10. `cli.py` is the `kavox` command; `stack.py` starts all processes of `kavox serve` and keeps them running.
+10. `cli.py` is the `kavox` command; `commands/` speaks to a service as its clients do (`client.py`), and `stack.py`
+    starts all processes of `kavox serve` and keeps them running.
 """

@@ -1,46 +1,73 @@
 """A client of Kavox' own API: submit a text, follow the job, download its audio. For the command line.
 
-Every refusal becomes an error that carries the problem's own detail, so that a person reads what the API wrote.
+Every refusal becomes an error that carries the problem's own detail, so that a person reads what the API wrote. What
+may be a passing trouble is asked again for half a minute; a POST has an Idempotency-Key, so it makes no second job.
 """
 
 import hashlib
 import json
+import threading
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import uuid
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
+from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from app.shared.errors import AudioRejected, KavoxError, Permanent, RequestRefused, Transient
+from app import answers
+from app.exit_codes import Canceled, ServiceUnreachable, WrongUsage
+from app.shared.addresses import without_secrets
+from app.shared.errors import (
+    AudioRejected,
+    Conflict,
+    KavoxError,
+    Permanent,
+    Transient,
+    Unauthorized,
+)
 from app.shared.settings import is_loopback
-from app.wav_file import write_atomically
 
 Job = Mapping[str, Any]
 """A job as the API shows it (DESIGN §5)."""
 
 ENDED = frozenset({"succeeded", "failed", "canceled"})
-_POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 30
-_REFUSALS = range(400, 500)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_PASSING = frozenset({429, 502, 503, 504})
+_CUT_OFF = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ReadTimeout, httpx.WriteTimeout)
+_TIMEOUT_SECONDS = 10.0
+# A living connection says something more often than this.
+_SILENCE_SECONDS = 60.0
+_PAGE = 100
+
+
+class NoEvents(Exception):  # noqa: N818  # it is no error: there is another way
+    """The service does not tell of this job by server-sent events."""
 
 
 class Client:
     """One service, at `url`, under an API key if it wants one; `direct` passes by the environment's proxies.
 
-    Raises RequestRefused when `url` is none.
+    It may be used by several threads at once. Raises WrongUsage when `url` is none.
     """
 
     def __init__(self, url: str, *, direct: bool = False, key: str | None = None) -> None:
-        self._url = url
+        self._has_key = bool(key)
+        self._met = False
+        self._hurried = threading.Event()
         try:
             # A proxy is no way to this machine itself.
-            direct = direct or is_loopback(urlsplit(url).hostname or "")
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"}:
+                raise ValueError
+            direct = direct or is_loopback(parts.hostname or "")
             headers = {"Authorization": f"Bearer {key}"} if key else {}
-            self._http = httpx.Client(base_url=url, timeout=10, trust_env=not direct, headers=headers)
+            self._http = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, trust_env=not direct, headers=headers)
         except (ValueError, httpx.InvalidURL):
-            raise RequestRefused("url", f"{url} is no address; it must look like http://127.0.0.1:8000") from None
+            raise WrongUsage(f"{url} is no address; it must look like http://127.0.0.1:8000") from None
+        self._shown = without_secrets(url)
 
     def __enter__(self) -> Self:
         return self
@@ -52,12 +79,26 @@ class Client:
         """Ends its connections."""
         self._http.close()
 
+    def hurry(self) -> None:
+        """From now on nothing is asked again: whoever waits for the answers has left."""
+        self._hurried.set()
+
     def lives(self) -> bool:
         """Whether the process answers at all."""
         try:
             return self._http.get("/healthz").is_success
         except httpx.HTTPError:
             return False
+
+    def listens(self) -> bool:
+        """Whether anything takes connections there."""
+        try:
+            self._http.get("/healthz")
+        except httpx.ConnectError:
+            return False
+        except httpx.HTTPError:
+            pass
+        return True
 
     def missing(self) -> str | None:
         """What the service still lacks before it can work, None when it is ready."""
@@ -69,75 +110,146 @@ class Client:
         except (ValueError, KeyError, TypeError):
             return f"{answer.url} answers {answer.status_code}, which is not Kavox"
 
-    def speak(self, request: Mapping[str, Any], output: Path, watch: Callable[[Job], None]) -> Job:
-        """Has a request spoken into `output`; `watch` sees the job ten times a second until it has ended.
+    def submit(self, request: Mapping[str, Any], idempotency_key: str | None = None) -> Job:
+        """Hands in a request for speech; the job that it led to, which may be an earlier one under the same key.
 
-        Raises RequestRefused when the service does not accept it, what the job itself failed with, and Transient when
-        the service is silent for 30 s.
+        Raises RequestRefused when it cannot be accepted, Gone when the key's job has expired, else Transient.
         """
-        job = self.submit(request)
-        while job["status"] not in ENDED:
-            watch(job)
-            time.sleep(_POLL_SECONDS)
-            job = self._look(job["id"])
-        if job["status"] != "succeeded":
-            raise _failure(job)
-        self.download(job, output)
-        return job
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        return self._job(self._post("/synthesize", request, headers))
 
-    def submit(self, request: Mapping[str, Any]) -> Job:
-        """Hands in a request for speech. Raises RequestRefused when it cannot be accepted, else Transient."""
-        # json.dumps escapes what is no valid Unicode, for the API to refuse; httpx' own `json=` would fail on it.
-        body = json.dumps(request)
-        return self._job(self._send("POST", "/synthesize", content=body, headers={"Content-Type": "application/json"}))
+    def estimate(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a request would cost; nothing is queued."""
+        return self._object(self._post("/synthesize?dry_run=true", request, {}), "speech_seconds")
 
-    def download(self, job: Job, output: Path) -> None:
-        """Writes a job's audio to `output`, wholly or not at all. Raises AudioRejected when it is not as announced."""
-        audio = self._send("GET", job["urls"]["audio"]).content
-        if hashlib.sha256(audio).hexdigest() != job["audio"]["sha256"]:
+    def job(self, job_id: str, *, wait_seconds: int = 0) -> Job:
+        """The job as it is now, or once it has ended if that is within `wait_seconds`. Raises NotFound."""
+        headers = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
+        return self._job(self._send("GET", _path(job_id), headers=headers, timeout=_TIMEOUT_SECONDS + wait_seconds))
+
+    def jobs(self, status: str | None, most: int) -> Iterator[Job]:
+        """The caller's jobs, the newest first, at most so many."""
+        query: dict[str, Any] = {"status": status} if status else {}
+        while most > 0:
+            page = self._object(self._send("GET", "/jobs", params=query | {"limit": min(most, _PAGE)}), "jobs")
+            yield from page["jobs"]
+            most -= _PAGE
+            if page["next_cursor"] is None:
+                return
+            query["cursor"] = page["next_cursor"]
+
+    def cancel(self, job_id: str) -> Job:
+        """Asks for a job's end; the job as it then is. One that has ended meanwhile stays as it is."""
+        try:
+            return self._job(self._send("DELETE", _path(job_id)))
+        except Conflict:
+            return self.job(job_id)
+
+    def events(self, job_id: str, last_id: str | None) -> Iterator[ServerSentEvent]:
+        """What becomes of a job, as it happens, since the event `last_id`; may end before the job has.
+
+        Raises NoEvents where only asking again and again helps.
+        """
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+        timeout = httpx.Timeout(_TIMEOUT_SECONDS, read=_SILENCE_SECONDS)
+        try:
+            with self._http.stream("GET", f"{_path(job_id)}/events", headers=headers, timeout=timeout) as response:
+                if response.status_code == httpx.codes.NO_CONTENT:
+                    return
+                if not response.is_success:
+                    raise NoEvents
+                yield from EventSource(response).iter_sse()
+        except SSEError:
+            raise NoEvents from None
+        except httpx.HTTPError:
+            # Cut off; whoever follows looks at the job, which tells a restart from the end of the service.
+            return
+
+    def providers(self) -> Mapping[str, Any]:
+        """GET /providers."""
+        return self._object(self._send("GET", "/providers"), "providers")
+
+    def voices(self, provider: str | None, language: str | None) -> list[Mapping[str, Any]]:
+        """The voices that can be asked for, of one provider or language if it is named."""
+        query = {name: value for name, value in (("provider", provider), ("language", language)) if value}
+        return list(self._object(self._send("GET", "/voices", params=query), "voices")["voices"])
+
+    def quota(self) -> Mapping[str, Any]:
+        """GET /quota."""
+        return self._object(self._send("GET", "/quota"), "kavox")
+
+    def audio(self, job: Job, wanted: str | None = None) -> bytes:
+        """A finished job's audio, in its own format or the `wanted` one. Raises AudioRejected for another."""
+        if wanted not in {None, job["format"]}:
+            return self._send("GET", job["urls"]["audio"], params={"format": wanted}).content
+        content = self._send("GET", job["urls"]["audio"]).content
+        if hashlib.sha256(content).hexdigest() != job["audio"]["sha256"]:
             raise AudioRejected("the downloaded audio is not the one that the job announced; try again")
-        write_atomically(output, audio)
+        return content
 
-    def _look(self, job_id: str) -> Job:
-        """The job as it is now, when the service answers again: it may be starting anew."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                return self._job(self._send("GET", f"/jobs/{job_id}"))
-            except Transient:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(_POLL_SECONDS)
+    def log(self, job_id: str) -> str:
+        """The log of an ended job's run. Raises NotFound, Conflict, Gone."""
+        return self._send("GET", f"{_path(job_id)}/logs", headers={"Accept": "text/plain"}).text
+
+    def _post(self, path: str, request: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
+        # json.dumps escapes what is no valid Unicode, for the API to refuse; httpx' own `json=` would fail on it.
+        return self._send(
+            "POST", path, content=json.dumps(request), headers={"Content-Type": "application/json", **headers}
+        )
 
     def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, **more)
-        except httpx.HTTPError as error:
-            raise Transient(f"no Kavox answers at {self._url} ({error}); `kavox serve` starts one") from None
-        if answer.status_code in _REFUSALS:
-            raise RequestRefused("", _detail(answer))
+        """The answer, once there is one that says something. Nobody waits for a service that was never there."""
+        deadline, pause = time.monotonic() + _PATIENCE_SECONDS, _FIRST_PAUSE
+        while True:
+            wait = pause
+            try:
+                answer = self._http.request(method, path, **more)
+                self._met = True
+                if answer.status_code not in _PASSING:
+                    return self._checked(answer)
+                trouble: KavoxError = answers.error(answer)
+                wait = max(pause, answers.retry_after(answer))
+            except httpx.HTTPError as error:
+                trouble = ServiceUnreachable(f"no Kavox answers at {self._shown} ({error}); `kavox serve` starts one")
+                if not self._met and (isinstance(error, httpx.ConnectError) or not isinstance(error, _CUT_OFF)):
+                    raise trouble from None
+            if time.monotonic() + wait > deadline or self._hurried.wait(wait):
+                raise trouble
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
+        """The answer if it is a good one. Raises the error that it stands for."""
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            if self._has_key:
+                raise Unauthorized("the service does not know this API key; look at KAVOX_API_KEY, or at --key-file")
+            raise Unauthorized("the service wants an API key: set KAVOX_API_KEY, or name a file with it by --key-file")
         if not answer.is_success:
-            raise Transient(_detail(answer))
+            raise answers.error(answer)
         return answer
 
     def _job(self, answer: httpx.Response) -> Job:
+        return self._object(answer, "urls")
+
+    def _object(self, answer: httpx.Response, has: str) -> Mapping[str, Any]:
+        """The JSON object in an answer, which has this field if it comes from Kavox."""
         try:
-            job = answer.json()
+            found = answer.json()
         except ValueError:
-            job = None
-        if not isinstance(job, dict) or "urls" not in job:
-            raise Permanent(f"{self._url} answers, but it is not Kavox")
-        return job
+            found = None
+        if not isinstance(found, dict) or has not in found:
+            raise ServiceUnreachable(f"{self._shown} answers, but it is not Kavox; name the service with --url")
+        return found
 
 
-def _failure(job: Job) -> KavoxError:
-    error = job["error"] or {"code": "canceled", "detail": "the job was canceled", "retryable": False}
+def failure(job: Job) -> KavoxError:
+    """What a job that did not succeed ended with."""
+    if job["status"] == "canceled":
+        return Canceled(f"job {job['id']} was canceled; send it again if it was not you")
+    error = job["error"]
     kind = Transient if error["retryable"] else Permanent
-    return kind(error["detail"], code=error["code"])
+    return kind(f"job {job['id']} failed ({error['code']}): {error['detail']}", code=error["code"])
 
 
-def _detail(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"{answer.url} answers {answer.status_code} {answer.reason_phrase}"
+def _path(job_id: str) -> str:
+    # It comes from a command line, and may be anything.
+    return f"/jobs/{quote(job_id, safe='')}"

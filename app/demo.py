@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import typer
 
-from app.client import Client, Job
+from app.audio_file import check_output, in_words, write_atomically
+from app.client import ENDED, Client, Job, failure
 from app.premises import occupied
 from app.progress import Show, progress
 from app.shared.errors import KavoxError, RequestRefused, Transient
@@ -17,10 +18,10 @@ from app.shared.logs import set_up_logs
 from app.shared.settings import Settings, load_settings
 from app.stack import Stack
 from app.supervisor import StopRequests
-from app.wav_file import check_output, in_words
 
 _START_SECONDS = 60
 _TAIL_LINES = 8
+_LOOK_SECONDS = 0.1
 
 
 class _Stopped(Transient):
@@ -30,8 +31,8 @@ class _Stopped(Transient):
 def demo(text: str, output: Path) -> None:
     """Speaks `text` into the wav file `output`.
 
-    Raises RequestRefused when the API does not take the text or the file cannot be written, another KavoxError when
-    something else fails; then the last lines of the processes' logs are shown first.
+    Raises RequestRefused when the API does not take the text, WrongUsage when the file cannot be written, another
+    KavoxError when something else fails; then the last lines of the processes' logs are shown first.
     """
     began = time.monotonic()
     check_output(output)
@@ -45,7 +46,7 @@ def demo(text: str, output: Path) -> None:
             _log_tails_on_failure(logs),
             occupied(chosen) as settings,
             Stack(settings, requests, logs) as stack,
-            progress() as show,
+            progress(lines=True, threads=False) as show,
         ):
             job = _speak(stack, text, output, show)
     typer.echo(f"{in_words(job, output)}; took {time.monotonic() - began:.1f} s")
@@ -66,19 +67,24 @@ def _settings(folder: Path) -> Settings:
 
 
 def _speak(stack: Stack, text: str, output: Path, show: Show) -> Job:
-    show("starting", 0)
+    show({"phase": "starting", "progress": 0})
     stack.start()
     if not stack.wait_until_ready(_START_SECONDS):
         raise _Stopped("stopped before the text was handed in")
     typer.echo(f"Kaggle is {stack.kaggle_in_words()}", err=True)
 
-    def watch(job: Job) -> None:
-        show(job["phase"], job["progress"])
-        if not stack.check():
-            raise _Stopped(f"stopped while the job was {job['status']}")
-
     with Client(stack.address) as client:
-        return client.speak({"text": text}, output, watch)
+        job = client.submit({"text": text})
+        while job["status"] not in ENDED:
+            show(job)
+            if not stack.check():
+                raise _Stopped(f"stopped while the job was {job['status']}")
+            time.sleep(_LOOK_SECONDS)
+            job = client.job(job["id"])
+        if job["status"] != "succeeded":
+            raise failure(job)
+        write_atomically(output, client.audio(job))
+        return job
 
 
 @contextmanager

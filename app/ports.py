@@ -1,4 +1,4 @@
-"""Which TCP ports are free."""
+"""Which TCP ports are free, and how a server on one is reached."""
 
 import errno
 import random
@@ -9,6 +9,13 @@ LOOPBACK = "127.0.0.1"
 # Below the ports that systems give to outgoing connections: one of those may take a port between the look and its use.
 _FIRST, _LAST = 15_000, 32_000
 _ATTEMPTS = 200
+_ANYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104  # compared with, not listened on
+
+
+def address(host: str, port: int) -> str:
+    """Where a server that listens on `host` and `port` is reached from this machine."""
+    host = _ANYWHERE.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def free_port(host: str) -> int:

@@ -5,6 +5,7 @@ supervisor, even if `.env` changes meanwhile.
 """
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from app.shared.settings import PREFIX, Settings
 _API_SECONDS = 3.0
 _WORKER_SECONDS = 7.0
 _EMULATOR_SECONDS = 2.0
+_STACK_SECONDS = 15.0
 
 # What is no HTTP is answered by us, and whoever asks for a WebSocket is answered as if they had not.
 SERVER_OPTIONS = ("--http", "app.api.http_protocol:Protocol", "--ws", "none")
@@ -31,6 +33,23 @@ def api(settings: Settings, logs: Path | None) -> ChildProcess:
         *SERVER_OPTIONS,
     ]
     return _child("api", command, _with_settings(settings), _API_SECONDS, logs)
+
+
+def service(settings: Settings, log: Path) -> ChildProcess:
+    """All of `kavox serve`, for a command that needs a service; what it prints goes into the file `log`."""
+    command = [sys.executable, "-m", "app.cli", "serve"]
+    return ChildProcess("service", command, _with_settings(settings), stop_seconds=_STACK_SECONDS, output=log)
+
+
+def doctor(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
+    """The checks that need what only workers have, under way; a finding a line of its output, as JSON.
+
+    In our own process group: Ctrl-C reaches it too, and it then takes away what it has left on Kaggle.
+    """
+    command = [sys.executable, "-m", "workers.doctor", *arguments]
+    return subprocess.Popen(
+        command, env=_with_settings(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def workers(settings: Settings, logs: Path | None) -> Sequence[ChildProcess]:
@@ -68,7 +87,8 @@ def _child(
 
 
 def _with_settings(settings: Settings) -> dict[str, str]:
-    values = settings.model_dump(mode="json")
+    # What the command line knows as a client is nothing to the service.
+    values = settings.model_dump(mode="json", exclude={"url", "api_key"})
     given = {PREFIX + name.upper(): str(value) for name, value in values.items() if value is not None}
     return _inherited(PREFIX) | _direct_to_this_machine() | given
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 import structlog
 import typer
@@ -22,8 +21,9 @@ import typer
 from app import programs
 from app.client import Client
 from app.embedded import EmbeddedServer
-from app.ports import LOOPBACK, free_port
+from app.ports import LOOPBACK, address, free_port
 from app.premises import occupied
+from app.shared.addresses import without_secrets
 from app.shared.errors import ConfigurationError, Permanent
 from app.shared.logs import set_up_logs
 from app.shared.provider import load_providers
@@ -33,7 +33,6 @@ from app.supervisor import CHECK_SECONDS, StopRequests, Supervisor
 _EARLY_FAILURES = 5
 """How often in a row a process may end early before the stack gives up."""
 _REMINDER_SECONDS = 10
-_ANYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104  # compared with, not listened on
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -78,8 +77,7 @@ class Stack:
     @property
     def address(self) -> str:
         """Where the API is reached from this machine."""
-        host = _ANYWHERE.get(self._settings.host, self._settings.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
+        return address(self._settings.host, self._settings.port)
 
     def start(self) -> None:
         """Starts every process; the workers and the API as soon as Redis answers.
@@ -150,7 +148,7 @@ class Stack:
         if self._emulator is not None:
             return "EMULATED: notebooks run on this machine's CPU (no Kaggle credentials were found)"
         if self._settings.kaggle_mode == "emulated":
-            return f"EMULATED by {_without_secrets(str(self._settings.kaggle_api_url))}"
+            return f"EMULATED by {without_secrets(str(self._settings.kaggle_api_url))}"
         return "the real one, with the credentials found for Kaggle's own client"
 
     def _start_embedded_server(self) -> None:
@@ -177,10 +175,4 @@ class Stack:
         if self._embedded is not None:
             state = "found running" if self._embedded.adopted else "started"
             return f"embedded Valkey ({state}), kept in {self._settings.data_dir / 'valkey'}"
-        return _without_secrets(str(self._settings.redis_url))
-
-
-def _without_secrets(url: str) -> str:
-    """An address without the name and password that may be in it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return without_secrets(str(self._settings.redis_url))

@@ -134,24 +134,38 @@ class KaggleDatasets:
         if response.error:
             raise HostUnreachable(f"Kaggle did not delete the dataset {slug}: {response.error}")
 
+    def check_uploads(self) -> None:
+        """Asks for an address to upload a byte to, and uploads nothing: no dataset comes of it.
+
+        Raises CredentialsRejected or ReferenceRefused when the account may not upload, else HostUnreachable.
+        """
+        self._start_upload("probe", 1)
+
     def _upload(self, file: Path) -> str:
         """The token of the file's blob, once all of it has arrived."""
-        request = ApiStartBlobUploadRequest()
-        request.type, request.name = ApiBlobType.DATASET, file.name
-        request.content_length = file.stat().st_size
-        request.last_modified_epoch_seconds = int(time.time())
+        token, url = self._start_upload(file.name, file.stat().st_size)
         try:
-            started = BlobApiClient(self._client.http).start_blob_upload(request)
-            if not started.token or not started.create_url:
-                raise HostUnreachable("Kaggle gave no address to upload the recording to")
             with file.open("rb") as content:
                 # The storage knows the address, not the account.
-                answer = requests.put(started.create_url, data=content, timeout=self._client.timeout)
+                answer = requests.put(url, data=content, timeout=self._client.timeout)
         except UNREADABLE as error:
             raise dataset_error(error) from None
         if answer.status_code not in {200, 201}:
             raise HostUnreachable(f"the upload of the recording was answered with {answer.status_code}")
-        return str(started.token)
+        return token
+
+    def _start_upload(self, name: str, size: int) -> tuple[str, str]:
+        """The token of a blob of so many bytes, and the address where they are to be put."""
+        request = ApiStartBlobUploadRequest()
+        request.type, request.name, request.content_length = ApiBlobType.DATASET, name, size
+        request.last_modified_epoch_seconds = int(time.time())
+        try:
+            started = BlobApiClient(self._client.http).start_blob_upload(request)
+        except UNREADABLE as error:
+            raise dataset_error(error) from None
+        if not started.token or not started.create_url:
+            raise HostUnreachable("Kaggle gave no address to upload the recording to")
+        return str(started.token), str(started.create_url)
 
     @property
     def _datasets(self) -> DatasetApiClient:

@@ -12,7 +12,6 @@ from redis import Redis
 from app.shared.audio_store import AudioStore
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import JobQueue
-from app.shared.kaggle_credentials import KaggleCredentials, find_kaggle_credentials
 from app.shared.presence import Presence
 from app.shared.provider import Provider, load_providers
 from app.shared.redis_client import connect, connect_for_queue, connect_for_rq_worker
@@ -22,15 +21,14 @@ from workers.cancels import Cancels
 from workers.claim import Claims
 from workers.fallbacks import Fallbacks
 from workers.followers import Followers
+from workers.hosts import kaggle_host, local_host
 from workers.janitor import Janitor
 from workers.kaggle import KaggleHost
 from workers.kaggle_datasets import KaggleDatasets
 from workers.kaggle_quota import read_gpu_quota
 from workers.kept_speech import KeptSpeech
 from workers.kernel import KernelHost
-from workers.kernel_metadata import load_kernel_metadata
 from workers.lanes import Lanes
-from workers.local import LocalHost
 from workers.publishing import Publisher
 from workers.quota_book import QuotaBook
 from workers.quota_gate import QuotaGate
@@ -154,43 +152,10 @@ def runtime() -> Runtime:
     return Runtime(load_settings())
 
 
-def kaggle_host(settings: Settings) -> KaggleHost:
-    """Kaggle or its stand-in, as the settings say. Raises ConfigurationError without credentials."""
-    emulated = settings.kaggle_mode == "emulated"
-    # The stand-in must never be shown credentials of a real account.
-    stand_in = KaggleCredentials(username=settings.emulator_username, key=settings.emulator_key)
-    credentials = stand_in if emulated else find_kaggle_credentials()
-    if credentials is None:
-        raise ConfigurationError(
-            "no Kaggle credentials: put an API token (kaggle.com > Settings > API) into KAGGLE_API_TOKEN or "
-            "~/.kaggle/access_token, or set KAVOX_KAGGLE_API_URL to an emulator"
-        )
-    return KaggleHost(
-        name=settings.kaggle_host,
-        credentials=credentials,
-        owner=settings.kernel_id.partition("/")[0] if settings.kernel_id else None,
-        metadata=load_kernel_metadata(settings.notebooks_dir),
-        timeout_seconds=settings.push_timeout,
-        url=settings.kaggle_api_url if emulated else None,
-    )
-
-
 def _quota_book(redis: Redis, kaggle: KaggleHost, settings: Settings) -> QuotaBook:
     """The quota of Kaggle's account. A look at it keeps nobody waiting for long: work also goes on without."""
     client = kaggle.client.with_timeout(min(_QUOTA_TIMEOUT_SECONDS, settings.push_timeout))
     return QuotaBook(redis, kaggle.name, lambda: read_gpu_quota(client), fresh_seconds=settings.retry_seconds)
-
-
-def local_host(settings: Settings) -> LocalHost:
-    """This machine. Raises ConfigurationError where its notebooks' inputs are named and not there."""
-    inputs = settings.local_input_dir
-    if inputs is not None and not inputs.is_dir():
-        raise ConfigurationError(f"KAVOX_LOCAL_INPUT_DIR: there is no folder {inputs}")
-    host = LocalHost(settings.data_dir / "local", inputs)
-    if not settings.keep_kernels:
-        # Left behind where Redis has lost the run that would have deleted them.
-        host.clear(settings.result_ttl_hours * 3600)
-    return host
 
 
 def _local_providers(providers: Mapping[str, Provider]) -> list[str]:

@@ -16,33 +16,47 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class KaggleCredentials:
-    """An API token, or a pair of user name and key. Whether Kaggle accepts them is for Kaggle to say."""
+    """An API token, or a pair of user name and key. Whether Kaggle accepts them is for Kaggle to say.
+
+    `source` tells people where they were found; `file` is the file, where they were in one.
+    """
 
     username: str | None = None
     key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    source: str = field(default="", compare=False)
+    file: Path | None = field(default=None, compare=False)
 
 
 def find_kaggle_credentials() -> KaggleCredentials | None:
     """What Kaggle's own client would use, None when there is nothing."""
-    if token := _token():
-        return KaggleCredentials(token=token)
+    if found := _token():
+        return found
     pair = (os.environ.get("KAGGLE_USERNAME"), os.environ.get("KAGGLE_KEY"))
-    username, key = pair if all(pair) else _pair_in_file()
-    return KaggleCredentials(username=username, key=key) if username and key else None
+    if all(pair):
+        return KaggleCredentials(*pair, source="KAGGLE_USERNAME and KAGGLE_KEY")
+    file = _config_folder() / "kaggle.json"
+    username, key = _pair_in(file)
+    return KaggleCredentials(username, key, source=str(file), file=file) if username and key else None
 
 
-def _token() -> str:
+def _token() -> KaggleCredentials | None:
     given = os.environ.get("KAGGLE_API_TOKEN", "")
     if given:
-        return _text(Path(given)) or given
-    folder = Path.home() / ".kaggle"
-    return _text(folder / "access_token") or _text(folder / "access_token.txt")
+        content = _text(Path(given))
+        return KaggleCredentials(
+            token=content or given, source="KAGGLE_API_TOKEN", file=Path(given) if content else None
+        )
+    for name in ("access_token", "access_token.txt"):
+        file = Path.home() / ".kaggle" / name
+        if token := _text(file):
+            return KaggleCredentials(token=token, source=str(file), file=file)
+    return None
 
 
-def _pair_in_file() -> tuple[str | None, str | None]:
+def _pair_in(file: Path) -> tuple[str | None, str | None]:
     try:
-        values = json.loads(_text(_config_folder() / "kaggle.json") or "{}")
+        values = json.loads(_text(file) or "{}")
     except ValueError:
         return None, None
     return (values.get("username"), values.get("key")) if isinstance(values, dict) else (None, None)

@@ -14,7 +14,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.shared.errors import ConfigurationError
@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(15, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    # The command line, as the client of a service
+    url: str | None = None
+    api_key: str | None = Field(None, repr=False)
+
     # The emulator that `kavox serve` starts
     emulator_username: str = "emulator"
     emulator_key: str = "emulator"
@@ -110,11 +114,11 @@ class Settings(BaseSettings):
             raise ValueError("must look like redis://host:6379/0")
         return value or None
 
-    @field_validator("kaggle_api_url")
+    @field_validator("kaggle_api_url", "url")
     @classmethod
-    def _http_address(cls, value: str | None) -> str | None:
+    def _http_address(cls, value: str | None, field: ValidationInfo) -> str | None:
         if value and urlsplit(value).scheme not in {"http", "https"}:
-            raise ValueError("must look like http://127.0.0.1:7777")
+            raise ValueError(f"must look like http://127.0.0.1:{8000 if field.field_name == 'url' else 7777}")
         return value.rstrip("/") if value else None
 
     @model_validator(mode="after")

@@ -20,8 +20,8 @@ from app.shared.settings import Settings, load_settings
 from tests.live.facts import Findings
 from tests.live.probe import PATIENCE_SECONDS, probe
 from tests.service import Service
+from workers.hosts import kaggle_host
 from workers.kaggle import KaggleHost
-from workers.runtime import kaggle_host
 
 TEXT = "This sentence was spoken by a notebook on Kaggle."
 PROVIDERS = ("hibari", "qwen", "chatterbox")

@@ -66,7 +66,7 @@ def test_synthesize_without_a_service_is_one_line(tmp_path: Path) -> None:
     """`kavox synthesize` says where it looked and what starts a service."""
     ended = kavox(tmp_path, "synthesize", "Hello.", "--url", "http://127.0.0.1:1")
 
-    assert ended.returncode == 1
+    assert ended.returncode == 69
     assert ended.stderr.startswith("kavox: no Kavox answers at http://127.0.0.1:1 ")
     assert ended.stderr.count("\n") == 1
 

@@ -76,10 +76,10 @@ def test_after_kill_9_the_next_stack_goes_on(start_serve: StartServe) -> None:
 
 
 def test_a_refused_text_is_one_line(serve: Serve, tmp_path: Path) -> None:
-    """What the API refuses is told in its own words, with exit code 2 and no file; `kavox demo` does the same."""
+    """What the API refuses is told in its own words, with exit code 65 and no file; `kavox demo` does the same."""
     ended = kavox(tmp_path, "synthesize", "🎉", "--url", serve.url)
 
-    assert ended.returncode == 2
+    assert ended.returncode == 65
     assert ended.stderr.startswith("kavox: ")
     assert ended.stderr.count("\n") == 1
     assert not list(tmp_path.glob("*.wav"))

@@ -1,19 +1,19 @@
-"""The wav file that a command leaves behind, and the line that says what it is."""
+"""The audio file that a command leaves behind, and the line that says what it is."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.shared.errors import RequestRefused
+from app.exit_codes import WrongUsage
 
 
 def check_output(output: Path) -> None:
-    """Raises RequestRefused when no file can be written there, before any time is spent on one."""
+    """Raises WrongUsage when no file can be written there, before any time is spent on one."""
     if output.is_dir():
-        raise RequestRefused("output", f"--output {output} is a directory; name a file")
+        raise WrongUsage(f"--output {output} is a directory; name a file")
     if not os.access(output.parent, os.W_OK | os.X_OK):
-        raise RequestRefused("output", f"--output {output}: nothing can be written in {output.parent.absolute()}")
+        raise WrongUsage(f"--output {output}: nothing can be written in {output.parent.absolute()}")
 
 
 def write_atomically(output: Path, content: bytes) -> None:
@@ -28,10 +28,11 @@ def write_atomically(output: Path, content: bytes) -> None:
 
 def in_words(job: Mapping[str, Any], output: Path) -> str:
     """What a finished job's file is and who spoke it."""
-    spoken = job["audio"]["duration_seconds"]
-    host, provider = job["run"]["host"], job["provider"]
+    spoken, provider, run = job["audio"]["duration_seconds"], job["provider"], job["run"] or {}
     where = {
         "emulator": f"emulator: spoken by {provider} on this machine's CPU",
         "local": f"local: spoken by {provider} on the worker's machine",
-    }.get(host, f"{host}: {job['run']['url']}")
-    return f"{output}: {spoken:.1f} s of speech, {provider} with voice {job['voice']}, {where}"
+    }.get(run.get("host", ""), f"{run.get('host')}: {run.get('url')}")
+    voice = f"voice {job['voice']}" if job["voice"] else "a described voice"
+    kept = ", kept from before" if job["cached"] else ""
+    return f"{output}: {spoken:.1f} s of speech, {provider} with {voice}, {where}{kept}"
