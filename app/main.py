@@ -24,6 +24,7 @@ from app.api import (
     events,
     jobs,
     logs,
+    metrics,
     openai_catalog,
     openai_speech,
     operations,
@@ -120,7 +121,7 @@ def _build(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     docs.install(app)
-    native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, cache, operations)
+    native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, cache, metrics, operations)
     for part in (*native, openai_speech, openai_catalog):
         app.include_router(part.router)
     return app
