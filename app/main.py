@@ -24,6 +24,7 @@ from app.api import (
     events,
     jobs,
     logs,
+    metrics,
     openai_catalog,
     openai_speech,
     openapi,
@@ -123,7 +124,7 @@ def _build(settings: Settings) -> FastAPI:
     docs.install(app)
     openapi.install(app, settings)
     page.install(app)
-    native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, cache, operations)
+    native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, cache, metrics, operations)
     for part in (*native, openai_speech, openai_catalog):
         app.include_router(part.router)
     return app

@@ -16,7 +16,7 @@ _KEPT_SECONDS = 10 * WEEK_SECONDS
 # It comes after SHOW_LUA, because whoever waits for a job is told of its share.
 BILL_LUA = f"""
 local function bill(key, now)
-  local run = redis.call('HMGET', key, 'gpu', 'running_at', 'ended_at', 'billed', 'jobs', 'host', 'step')
+  local run = redis.call('HMGET', key, 'gpu', 'running_at', 'ended_at', 'billed', 'jobs', 'host', 'step', 'lane')
   if run[1] ~= 'true' then return end
   local began, ended = tonumber(run[2]), tonumber(run[3])
   if run[7] ~= '"ended"' then ended = tonumber(now) end
@@ -28,6 +28,7 @@ local function bill(key, now)
   -- Bills are kept to the millisecond.
   if seconds < 0.001 then return end
   redis.call('HSET', key, 'billed', string.format('%.3f', taken))
+  redis.call('HINCRBYFLOAT', '{keys.METRICS}', 'gpu_seconds|' .. cjson.decode(run[8]), string.format('%.3f', seconds))
   local jobs, total = {{}}, 0
   for _, id in ipairs(cjson.decode(run[5])) do
     local job = redis.call('HMGET', '{keys.JOB}' .. id, 'caller', 'seconds', 'gpu_seconds')

@@ -33,6 +33,7 @@ from app.shared.conversion import keep, provenance
 from app.shared.errors import ConversionFailed, Gone, KavoxError
 from app.shared.job import Job, JobStatus, change, from_fields
 from app.shared.job_queue import JobQueue
+from app.shared.metrics import count
 from app.shared.scratch import Scratch
 from app.shared.submission import LEADER_SECONDS
 from app.shared.transition import LANE_LUA, TRANSITION, transition_arguments
@@ -129,6 +130,7 @@ class Followers:
         shown = self._in_format(replace(job, run=leader.run), audio, audio_format(job.speech.format))
         met = self._end(job, JobStatus.SUCCEEDED, audio=shown, run=leader.run, cached=True, progress=1.0)
         if met == JobStatus.QUEUED:
+            count(self._redis, "gpu_seconds_saved", amount=leader.gpu_seconds)
             self._redis.hincrbyfloat(keys.SAVINGS + job.caller, "gpu_seconds_saved", leader.gpu_seconds)
         elif met != JobStatus.SUCCEEDED:
             # Cancelled meanwhile, or given up.

@@ -21,6 +21,7 @@ from redis.exceptions import ResponseError
 from app.shared import eta, keys
 from app.shared.errors import LeaseLost
 from app.shared.job import Job, JobStatus, Phase, change, from_fields
+from app.shared.metrics import SIZES, count, observe
 from app.shared.transition import flat, transition_arguments
 from workers import run_scripts
 from workers.run import ENDED, SESSIONS, Run, stored
@@ -109,7 +110,10 @@ class RunStore:
                 json.dumps(flat(run.to_fields())), repr(floor),
             ],
         )  # fmt: skip
-        return Refused(taken) if taken in set(Refused) else replace(run, jobs=json.loads(taken))
+        if taken in set(Refused):
+            return Refused(taken)
+        observe(self._redis, "run_jobs", run.lane, value=len(json.loads(taken)), bounds=SIZES)
+        return replace(run, jobs=json.loads(taken))
 
     def acquire(self, run_id: str) -> Run | None:
         """Takes over a run that nobody owns; None when somebody does, or it is closed."""
@@ -186,15 +190,22 @@ class RunStore:
         )
 
     def learn_pace(self, run: Run, jobs: Sequence[Job]) -> None:
-        """Notes how long this run took, for the ETAs of the next ones; a run that met setbacks teaches nothing."""
-        if run.failures or any(job.attempts > 1 for job in jobs):
-            return
+        """Counts how long this run took, and learns from it for the ETAs of the next ones, unless it met setbacks."""
         entered = cast("dict[str, str]", self._redis.hgetall(f"{keys.RUN}{run.id}:phases"))
         times = {phase: float(at) for phase, at in entered.items()}
         waits = {Phase.WAITING.value: median(max(0.0, run.created_at - job.created_at) for job in jobs)}
         took = waits | dict(eta.durations(run.created_at, times, time.time()))
+        for phase, seconds in took.items():
+            observe(self._redis, "phase_seconds", run.lane, phase, value=seconds)
+        count(self._redis, "speech_seconds", run.lane, amount=sum(job.speech.estimated_seconds for job in jobs))
+        if run.failures or any(job.attempts > 1 for job in jobs):
+            return
         billed = float(cast("str | None", self._redis.hget(keys.RUN + run.id, "billed")) or 0)
         eta.learn(self._redis, run.lane, took, sum(job.speech.estimated_seconds for job in jobs), billed)
+
+    def count_fault(self, run: Run, code: str) -> None:
+        """Counts a setback of the run, or of one of its items."""
+        count(self._redis, "faults", run.host, code)
 
     def count_family_failure(self, family: str) -> int:
         """How many parts of a run that was split have failed as a whole, this one included."""

@@ -100,6 +100,7 @@ class Setbacks:
             self._runs.release(run, retry_at=0, failures=run.failures)
             return
         trouble = _typed(error)
+        self._runs.count_fault(run, trouble.code)
         log.warning("setback", step=run.step, code=trouble.code, detail=trouble.detail)
         if isinstance(trouble, Defect):
             run = self._runs.record(run, defects=run.defects + 1)

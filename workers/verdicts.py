@@ -29,6 +29,7 @@ class Verdicts:
 
     def fail_item(self, run: Run, job: Job, error: KavoxError) -> None:
         """The job failed alone: it runs once more with another seed, unless its request named one."""
+        self._runs.count_fault(run, error.code)
         if job.failures or job.speech.seed is not None:
             self.fail_job(run, job, error)
             return

@@ -28,6 +28,7 @@
     kavox:results_bytes            string  how much of it there is
     kavox:results_removed          set     <file id>:<sha256> of audio that the sweep is still to delete
     kavox:answering                zset    <job>:<sha256> of jobs that are being given kept speech, by time
+    kavox:metrics                  hash    counters and histograms (app/shared/metrics.py)
     kavox:savings:<caller>         hash    what a caller's kept and shared speech has saved, and how much there is
     kavox:jobs:<caller>[:<status>] zset    a caller's jobs, in the order of their ids
     kavox:run:<id>                 hash    one run (workers/run.py says which fields)
@@ -74,6 +75,7 @@ RESULTS = "kavox:results"
 RESULTS_BYTES = "kavox:results_bytes"
 REMOVED_RESULTS = "kavox:results_removed"
 ANSWERING = "kavox:answering"
+METRICS = "kavox:metrics"
 SAVINGS = "kavox:savings:"
 RUN = "kavox:run:"
 RUNS = "kavox:runs:"

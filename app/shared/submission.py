@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from app.shared import keys
 from app.shared.errors import RequestRefused, StoreUnavailable
 from app.shared.job import Job, JobStatus, to_fields
+from app.shared.metrics import METRICS_LUA
 from app.shared.result_cache import DROP_LUA, Entry, stem
 from app.shared.transition import LANE_LUA, flat
 
@@ -37,7 +38,7 @@ end
 # it has in common with a request that it may join, key of its idempotency, digest of its payload, now, and the fields
 # field, value, … of the job. '' stands for what it has not.
 # Answers a word and what belongs to it; `Submissions.submit` says which.
-_SUBMIT = f"""{LANE_LUA}{_REMEMBER_LUA}
+_SUBMIT = f"""{LANE_LUA}{METRICS_LUA}{_REMEMBER_LUA}
 local id, lane, caller, score, deadline = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local most, result, shares, same, once, payload, now = tonumber(ARGV[6]), unpack(ARGV, 7, 12)
 local job = '{keys.JOB}' .. id
@@ -60,6 +61,7 @@ local function follow(leader)
   redis.call('SADD', '{keys.FOLLOWERS}' .. leader, id)
   redis.call('SADD', '{keys.FOLLOWED}', leader)
   redis.call('HINCRBY', '{keys.SAVINGS}' .. caller, 'shared', 1)
+  count('cache|shared', 1)
   local its = redis.call('HMGET', '{keys.JOB}' .. leader, 'score', 'status')
   if tonumber(score) < tonumber(its[1]) then
     redis.call('HSET', '{keys.JOB}' .. leader, 'score', score)
@@ -91,6 +93,7 @@ if redis.call('EXISTS', job) == 0 then
   end
   if redis.call('ZCARD', '{keys.QUEUED}') >= most then return {{'full'}} end
   redis.call('HSET', job, unpack(ARGV, 13))
+  count('jobs_accepted|' .. lane, 1)
   redis.call('ZADD', '{keys.JOBS}' .. caller, 0, id)
   redis.call('ZADD', '{keys.JOBS}' .. caller .. ':{JobStatus.QUEUED}', 0, id)
   remember(id, same, once, payload)
@@ -100,25 +103,28 @@ if redis.call('EXISTS', job) == 0 then
     return {{'accepted', 0}}
   end
   if shares == '1' then redis.call('SET', '{keys.LEADER}' .. result, id, 'EX', {LEADER_SECONDS}) end
-  if result ~= '' then redis.call('HINCRBY', '{keys.SAVINGS}' .. caller, 'misses', 1) end
+  if result ~= '' then
+    redis.call('HINCRBY', '{keys.SAVINGS}' .. caller, 'misses', 1)
+    count('cache|miss', 1)
+  end
   enter_lane(id, lane, caller, score, deadline)
   redis.call('SADD', '{keys.LANES}', lane)
 end
 return {{'accepted', redis.call('SET', '{keys.LANE}' .. lane .. ':woken', '1', 'NX', 'EX', 10) and 1 or 0}}
 """
 
-# Takes id, caller, now, result key, sha256 of the kept wav, GPU seconds that are saved, what it has in common with a
-# request that it may join, key of its idempotency, digest of its payload, fields of the job.
+# Takes id, caller, lane, now, result key, sha256 of the kept wav, GPU seconds that are saved, what it has in common
+# with a request that it may join, key of its idempotency, digest of its payload, fields of the job.
 # Writes a job that has its audio already. Answers '' or what is known under the idempotency key.
-_ANSWER = f"""{_REMEMBER_LUA}
-local id, caller, now, result, sha256, saved, same, once, payload = unpack(ARGV, 1, 9)
+_ANSWER = f"""{METRICS_LUA}{_REMEMBER_LUA}
+local id, caller, lane, now, result, sha256, saved, same, once, payload = unpack(ARGV, 1, 10)
 local job, savings = '{keys.JOB}' .. id, '{keys.SAVINGS}' .. caller
 if redis.call('EXISTS', job) == 1 then return '' end
 if once ~= '' then
   local known = redis.call('GET', '{keys.ONCE}' .. once)
   if known then return known end
 end
-redis.call('HSET', job, unpack(ARGV, 10))
+redis.call('HSET', job, unpack(ARGV, 11))
 redis.call('ZADD', '{keys.JOBS}' .. caller, 0, id)
 redis.call('ZADD', '{keys.JOBS}' .. caller .. ':{JobStatus.SUCCEEDED}', 0, id)
 redis.call('ZADD', '{keys.FINISHED}', now, id)
@@ -126,6 +132,10 @@ redis.call('ZREM', '{keys.ANSWERING}', id .. ':' .. sha256)
 redis.call('ZADD', '{keys.RESULTS}', 'XX', now, result)
 redis.call('HINCRBY', savings, 'hits', 1)
 redis.call('HINCRBYFLOAT', savings, 'gpu_seconds_saved', saved)
+count('jobs_accepted|' .. lane, 1)
+count('jobs_ended|' .. lane .. '|{JobStatus.SUCCEEDED}', 1)
+count('cache|hit', 1)
+count('gpu_seconds_saved', saved)
 remember(id, same, once, payload)
 return ''
 """
@@ -206,7 +216,7 @@ class Submissions:
         same, key, payload = _marks(job, joining=joining, once=once)
         known = await self._answer(
             args=[
-                job.id, job.caller, repr(job.finished_at), job.result_key, entry.audio["sha256"],
+                job.id, job.caller, job.speech.lane, repr(job.finished_at), job.result_key, entry.audio["sha256"],
                 repr(entry.gpu_seconds), same, key, payload, *flat(to_fields(job)),
             ]
         )  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from app.shared import keys
 from app.shared.job import SOURCES, TERMINAL, JobStatus
+from app.shared.metrics import METRICS_LUA
 
 # A job's place in its lane, among all and among its caller's.
 LANE_LUA = f"""
@@ -53,7 +54,7 @@ end
 
 # transition(id, to, now, sources, fields) answers the status that was met, '' for no such job. `sources` is an array of
 # statuses; `fields` a flat array of field, value, …, as `app.shared.job.change` makes them.
-TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}
+TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}{METRICS_LUA}
 local function transition(id, to, now, sources, fields)
   local key = '{keys.JOB}' .. id
   local status = redis.call('HGET', key, 'status')
@@ -79,6 +80,11 @@ local function transition(id, to, now, sources, fields)
   end
   if {" or ".join(f"to == '{status}'" for status in sorted(TERMINAL))} then
     redis.call('ZADD', '{keys.FINISHED}', now, id)
+    count('jobs_ended|' .. job[2] .. '|' .. to, 1)
+    observe('job_seconds|' .. job[2], math.max(0, now - redis.call('HGET', key, 'created_at')))
+    if to == '{JobStatus.FAILED}' then
+      count('jobs_failed|' .. job[2] .. '|' .. cjson.decode(redis.call('HGET', key, 'error')).code, 1)
+    end
   end
   return status
 end
