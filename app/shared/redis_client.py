@@ -10,6 +10,7 @@ from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, Time
 from redis.retry import Retry
 
 from app.shared.errors import StoreUnavailable
+from app.shared.pipelines import SharedPipelines
 
 
 def _options(retry: Any, socket_timeout: float) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def connect_async(url: str) -> redis.asyncio.Redis:
     options = _options(retry, socket_timeout=1.5)
     # A hundred requests at once wait for each other; redis' own pool would turn the next one away.
     pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=50, timeout=5, **options)
-    return redis.asyncio.Redis.from_pool(pool)
+    return SharedPipelines.from_pool(pool)
 
 
 def connect_for_queue(url: str) -> redis.Redis:
