@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 
 from app.shared import keys
-from app.shared.job import SOURCES, TERMINAL, JobStatus
+from app.shared.job import SOURCES, SPENT_FIELDS, TERMINAL, JobStatus
 
 # A job's place in its lane, among all and among its caller's.
 LANE_LUA = f"""
@@ -79,6 +79,7 @@ local function transition(id, to, now, sources, fields)
   end
   if {" or ".join(f"to == '{status}'" for status in sorted(TERMINAL))} then
     redis.call('ZADD', '{keys.FINISHED}', now, id)
+    redis.call('HDEL', key, {", ".join(f"'{name}'" for name in SPENT_FIELDS)})
   end
   return status
 end
