@@ -102,7 +102,7 @@ def _build(settings: Settings) -> FastAPI:
             await redis.aclose()
             await run_in_threadpool(queue_redis.close)
 
-    app = FastAPI(
+    app = docs.DocumentedKeys(
         title="Kavox",
         version=version("kavox"),
         description=DESCRIPTION,

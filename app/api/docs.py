@@ -1,9 +1,13 @@
-"""/docs, with scripts of our own: fastapi-offline brings the files that FastAPI's page would load from the internet."""
+"""/docs, with scripts of our own: fastapi-offline brings the files that FastAPI's page would load from the internet.
+
+And what /openapi.json says of keys: FastAPI would only know it from its own dependencies for them (`dependencies.py`).
+"""
 
 import base64
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import fastapi_offline
 from fastapi import FastAPI, Request
@@ -15,6 +19,31 @@ PATH = "/docs"
 _ASSETS = "/docs/assets"
 _FILES = Path(fastapi_offline.__file__).parent / "static"
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+_KEYS = {
+    "HTTPBearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of KAVOX_API_KEYS; none is needed where none is set.",
+    },
+    "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
+class DocumentedKeys(FastAPI):
+    """An application whose document asks for a key wherever 401 is an answer."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document["components"]["securitySchemes"] = _KEYS
+            operations = (operation for methods in document["paths"].values() for operation in methods.values())
+            for operation in operations:
+                if "401" in operation["responses"]:
+                    operation["security"] = [{name: []} for name in _KEYS]
+        return super().openapi()
 
 
 def install(app: FastAPI) -> None:

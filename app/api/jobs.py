@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.api.dependencies import Caller, Config, Jobs, Listening
+from app.api.dependencies import Caller, Config, Jobs, resources
 from app.api.problems import responses
 from app.api.schemas import JobPage, JobQuery, JobView
 from app.api.synthesis import poll_seconds
@@ -24,15 +24,10 @@ async def list_jobs(query: Annotated[JobQuery, Query()], jobs: Jobs, caller: Cal
 
 @router.get("/{job_id}", responses=responses(401, 404, 503))
 async def read_job(
-    job_id: str,
-    request: Request,
-    changes: Listening,
-    caller: Caller,
-    response: Response,
-    prefer: PreferHeader = None,
+    job_id: str, request: Request, caller: Caller, response: Response, prefer: PreferHeader = None
 ) -> JobView:
     """How far a job has come; with `Prefer: wait=N` once it has ended, or after N seconds as it then is."""
-    preference = Preference.of(prefer)
+    preference, changes = Preference.of(prefer), resources(request).changes
     seen = await until_ended(request, changes, await changes.look(job_id, caller), preference.wait or 0)
     preference.apply(response, ended=seen.job.status.terminal)
     return JobView.of(seen.job, seen.standing)

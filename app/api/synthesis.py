@@ -3,13 +3,13 @@
 import math
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi import Query as QueryParameters
 from pydantic import Field
 
 from app.api.acceptance import accept, admitted
 from app.api.changes import Seen
-from app.api.dependencies import Caller, Owned, Resources
+from app.api.dependencies import Caller, Resources, resources
 from app.api.estimate import Estimate
 from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import read_json
@@ -25,11 +25,6 @@ class SynthesisQuery(Query):
     """The parameters of POST /synthesize."""
 
     dry_run: bool = Field(False, description="true: nothing is queued; the answer says what it would cost.")
-
-
-async def _speech_request(request: Request, _: Caller) -> SpeechRequest:
-    """The body, once the caller is known: a stranger learns nothing about what is valid."""
-    return await read_json(request, SpeechRequest)
 
 
 # The body is read by `json_body.py` and not by FastAPI, which therefore has to be told what it is.
@@ -52,15 +47,16 @@ _REFUSALS = responses(400, 401, 410, 413, 415, 422, 503)
 )
 async def synthesize(
     query: Annotated[SynthesisQuery, QueryParameters()],
-    speech_request: Annotated[SpeechRequest, Depends(_speech_request)],
     caller: Caller,
-    owned: Owned,
     request: Request,
     response: Response,
     idempotency_key: IdempotencyKey,
     prefer: PreferHeader = None,
 ) -> JobView | Estimate:
     """Accepts a text. The answer is the job; look at its Location until it has ended, or wait with `Prefer: wait=N`."""
+    owned = resources(request)
+    # Read once the caller is known: a stranger learns nothing about what is valid.
+    speech_request = await read_json(request, SpeechRequest)
     unrepeated = once(idempotency_key, caller, request.url.path, speech_request)
     if query.dry_run:
         response.status_code = 200
