@@ -120,9 +120,10 @@ def _build(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     docs.install(app)
-    native = (synthesis, jobs, audio_routes, events, logs, voices, cloning, quota, cache, operations)
-    for part in (*native, openai_speech, openai_catalog):
-        app.include_router(part.router)
+    native = (jobs, audio_routes, events, logs, voices, cloning, quota, cache, operations)
+    routers = [synthesis.router, jobs.frequent, *(part.router for part in (*native, openai_speech, openai_catalog))]
+    # Not included: FastAPI would look each request's address up twice, in one router after the other.
+    app.router.routes += [route for router in routers for route in router.routes]
     return app
 
 

@@ -1,8 +1,8 @@
 """What a route may ask for, as short names: `async def list_jobs(jobs: Jobs, caller: Caller)`.
 
 All of them are coroutines, because FastAPI sends plain functions to a thread, which costs more than they do. None asks
-for another one: FastAPI takes longer over each than over reading a job. Where every microsecond counts, a route takes
-its `resources(request)` instead.
+for another one: FastAPI takes longer over each than over reading a job. The routes of `direct.py` take their
+`resources(request)` instead.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from app.api.admission import Admission
 from app.api.changes import Changes
 from app.api.conversions import Conversions
+from app.api.direct import Read
 from app.api.kept_speech import KeptSpeech
 from app.shared.audio_store import AudioStore
 from app.shared.errors import Unauthorized
@@ -60,6 +61,10 @@ async def _owned(request: Request) -> Resources:
 
 
 async def _caller(request: Request) -> str:
+    return _read_caller(request)
+
+
+def _read_caller(request: Request) -> str:
     callers = resources(request).callers
     return caller_of(_key(request.headers), callers) if callers else LOCAL_CALLER
 
@@ -120,7 +125,7 @@ async def _conversions(request: Request) -> Conversions:
     return resources(request).conversions
 
 
-Caller = Annotated[str, Depends(_caller)]
+Caller = Annotated[str, Depends(_caller), Read(_read_caller)]
 """Whose request it is; a route that asks for it answers 401 to strangers, and `docs.py` says so."""
 Config = Annotated[Settings, Depends(_config)]
 Admitting = Annotated[Admission, Depends(_admission)]

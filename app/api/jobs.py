@@ -5,12 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api.dependencies import Caller, Config, Jobs, resources
+from app.api.direct import DirectRoute, ModelResponse
 from app.api.problems import responses
 from app.api.schemas import JobPage, JobQuery, JobView
 from app.api.synthesis import poll_seconds
 from app.api.waiting import Preference, PreferHeader, until_ended
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
+frequent = APIRouter(prefix="/jobs", tags=["jobs"], route_class=DirectRoute)
 
 
 @router.get("", responses=responses(401, 422, 503))
@@ -22,15 +24,14 @@ async def list_jobs(query: Annotated[JobQuery, Query()], jobs: Jobs, caller: Cal
     return JobPage(jobs=views, next_cursor=page.next_cursor)
 
 
-@router.get("/{job_id}", responses=responses(401, 404, 503))
-async def read_job(
-    job_id: str, request: Request, caller: Caller, response: Response, prefer: PreferHeader = None
-) -> JobView:
+@frequent.get("/{job_id}", response_model=JobView, responses=responses(401, 404, 503))
+async def read_job(caller: Caller, job_id: str, request: Request, prefer: PreferHeader = None) -> Response:
     """How far a job has come; with `Prefer: wait=N` once it has ended, or after N seconds as it then is."""
     preference, changes = Preference.of(prefer), resources(request).changes
     seen = await until_ended(request, changes, await changes.look(job_id, caller), preference.wait or 0)
+    response = ModelResponse(JobView.of(seen.job, seen.standing))
     preference.apply(response, ended=seen.job.status.terminal)
-    return JobView.of(seen.job, seen.standing)
+    return response
 
 
 @router.delete(

@@ -10,6 +10,7 @@ from pydantic import Field
 from app.api.acceptance import accept, admitted
 from app.api.changes import Seen
 from app.api.dependencies import Caller, Resources, resources
+from app.api.direct import DirectRoute, ModelResponse, read_query
 from app.api.estimate import Estimate
 from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import read_json
@@ -18,7 +19,7 @@ from app.api.schemas import EXAMPLES, JobView, Query, SpeechRequest, job_path
 from app.api.waiting import Preference, PreferHeader, until_ended
 from app.shared.settings import Settings
 
-router = APIRouter(tags=["speech"])
+router = APIRouter(tags=["speech"], route_class=DirectRoute)
 
 
 class SynthesisQuery(Query):
@@ -46,34 +47,32 @@ _REFUSALS = responses(400, 401, 410, 413, 415, 422, 503)
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )
 async def synthesize(
-    query: Annotated[SynthesisQuery, QueryParameters()],
     caller: Caller,
+    query: Annotated[SynthesisQuery, QueryParameters(), read_query(SynthesisQuery)],
     request: Request,
-    response: Response,
     idempotency_key: IdempotencyKey,
     prefer: PreferHeader = None,
-) -> JobView | Estimate:
+) -> Response:
     """Accepts a text. The answer is the job; look at its Location until it has ended, or wait with `Prefer: wait=N`."""
     owned = resources(request)
     # Read once the caller is known: a stranger learns nothing about what is valid.
     speech_request = await read_json(request, SpeechRequest)
     unrepeated = once(idempotency_key, caller, request.url.path, speech_request)
     if query.dry_run:
-        response.status_code = 200
-        return await _estimate(speech_request, caller, owned)
+        return ModelResponse(await _estimate(speech_request, caller, owned))
     job = await accept(speech_request, caller, owned, once=unrepeated)
-    response.headers["Location"] = job_path(job.id)
     preference = Preference.of(prefer)
     seen = Seen(job, await owned.jobs.standing(job))
     seen = await until_ended(request, owned.changes, seen, preference.wait or 0)
     ended = seen.job.status.terminal
-    preference.apply(response, ended=ended)
     # A request that is repeated under its key gets the answer that it got first, whatever has become of its job.
-    if ended and (preference.wait or job.answered_at_once):
-        response.status_code = 200
+    answered = ended and (preference.wait or job.answered_at_once)
+    response = ModelResponse(JobView.of(seen.job, seen.standing), 200 if answered else 202)
+    response.headers["Location"] = job_path(job.id)
+    preference.apply(response, ended=ended)
     if not ended:
         response.headers["Retry-After"] = str(poll_seconds(owned.settings))
-    return JobView.of(seen.job, seen.standing)
+    return response
 
 
 def poll_seconds(settings: Settings) -> int:

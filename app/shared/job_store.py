@@ -16,13 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from redis.asyncio import Redis
-
 from app.shared import keys
 from app.shared.errors import Conflict, Gone, NotFound, RequestRefused
 from app.shared.eta import Pace, Paces, eta_seconds
 from app.shared.identifiers import is_id
 from app.shared.job import Job, JobStatus, change, from_fields
+from app.shared.pipelines import SharedPipelines
 from app.shared.transition import TRANSITION_LUA, flat
 
 # Takes id, now, fields of a cancelled job as JSON, seconds for which the run remembers. Answers the status it has met.
@@ -67,7 +66,7 @@ _NOWHERE = Standing()
 class JobStore:
     """Reads, lists and cancels jobs. Raises redis' own errors when the server does not answer."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: SharedPipelines) -> None:
         self._redis = redis
         self._paces = Paces(redis)
         self._cancel = redis.register_script(_CANCEL)
@@ -81,10 +80,8 @@ class JobStore:
 
     async def read(self, job_ids: Sequence[str]) -> Sequence[Job]:
         """Those of these jobs that are there, whosoever they are, in one round trip."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for job_id in job_ids:
-                pipeline.hgetall(keys.JOB + job_id)
-            return [from_fields(fields) for fields in await pipeline.execute() if fields]
+        found = await self._redis.together([("HGETALL", keys.JOB + job_id) for job_id in job_ids])
+        return [from_fields(fields) for fields in found if fields]
 
     async def pace(self, lane: str) -> Pace | None:
         """How long the lane's runs take, None before one has ended."""
@@ -123,12 +120,11 @@ class JobStore:
         """The places of waiting jobs in their lanes."""
         if not waiting:
             return {}
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for job in waiting:
-                lane = keys.LANE + job.speech.lane
-                pipeline.zrank(lane, job.id)
-                pipeline.mget(f"{lane}:pause", f"{lane}:busy")
-            answers = await pipeline.execute()
+        commands: list[tuple[str, ...]] = []
+        for job in waiting:
+            lane = keys.LANE + job.speech.lane
+            commands += [("ZRANK", lane, job.id), ("MGET", f"{lane}:pause", f"{lane}:busy")]
+        answers = await self._redis.together(commands)
         return {
             job.id: Standing(rank, next((json.loads(reason) for reason in reasons if reason), None))
             for job, rank, reasons in zip(waiting, answers[::2], answers[1::2], strict=True)

@@ -1,23 +1,24 @@
 """A client whose commands share pipelines: what several requests want at one moment goes to Redis in one write.
 
-redis-py spends more time on getting a single command there and back (a connection from the pool, time-outs, several
-tasks' turns) than Redis on answering it. Here a command waits for the end of the event loop's turn, and while one
-pipeline is under way for its answers; then all that wait go together, in the order in which they came.
+redis-py takes longer over getting a single command there and back (a connection from the pool, time-outs, several turns
+of the loop) than Redis over answering it. Here a command waits for the end of the event loop's turn, and while others
+are under way for their answers; then all that wait go together, in the order in which they came.
 """
 
 import asyncio
-from collections.abc import Sequence
+import builtins
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from redis.asyncio import Redis
-from redis.exceptions import DataError, RedisError
+from redis.asyncio import BlockingConnectionPool, Connection, Redis
+from redis.exceptions import DataError, RedisError, ResponseError, TimeoutError
 
 _AT_ONCE = 200
 
 
 class _Command(NamedTuple):
-    arguments: tuple[Any, ...]
-    options: dict[str, Any]
+    arguments: Sequence[Any]
     answer: "asyncio.Future[Any]"
 
 
@@ -28,24 +29,39 @@ class SharedPipelines(Redis):
     A caller that is cancelled takes its command back if it has not been sent, and disturbs no other.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, pool: BlockingConnectionPool, *, answer_seconds: float) -> None:
+        """The pool's connections are closed with the client. Answers must be there after so many seconds."""
+        super().__init__(connection_pool=pool)
+        self.auto_close_connection_pool = True
+        self._answer_seconds = answer_seconds
         self._waiting: list[_Command] = []
         self._sending: asyncio.Task[None] | None = None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Answers the command, once it has gone out with others."""
-        command = _Command(args, options, asyncio.get_running_loop().create_future())
-        self._waiting.append(command)
-        if self._sending is None:
-            self._sending = asyncio.create_task(self._send_all())
-        return await command.answer
+        """Answers the command, once it has gone out with others; one whose answer wants more than decoding goes alone.
+
+        `keys` in the options is for redis-py's cache alone.
+        """
+        if options.keys() - {"keys"}:
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        return await self._enqueue(args)
+
+    async def together(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
+        """The answers to commands that go out one after the other; each has its name first."""
+        return await asyncio.gather(*map(self._enqueue, commands))
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Closes the connections; nobody gets an answer any more."""
         if self._sending is not None:
             self._sending.cancel()
         await super().aclose(close_connection_pool)
+
+    def _enqueue(self, arguments: Sequence[Any]) -> "asyncio.Future[Any]":
+        command = _Command(arguments, asyncio.get_running_loop().create_future())
+        self._waiting.append(command)
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send_all())
+        return command.answer
 
     async def _send_all(self) -> None:
         sent: Sequence[_Command] = ()
@@ -66,7 +82,7 @@ class SharedPipelines(Redis):
     async def _send(self, commands: Sequence[_Command]) -> None:
         wanted = [command for command in commands if not command.answer.done()]
         try:
-            answers = await self._answers(wanted)
+            answers = await self._answers([command.arguments for command in wanted])
         except (DataError, UnicodeError) as error:
             # One of them cannot be written, which is no reason for the others to fail.
             if len(wanted) == 1:
@@ -81,11 +97,31 @@ class SharedPipelines(Redis):
             elif not command.answer.done():
                 command.answer.set_result(answer)
 
-    async def _answers(self, commands: Sequence[_Command]) -> Sequence[Any]:
-        async with self.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command.arguments, **command.options)
-            return await pipeline.execute(raise_on_error=False)
+    async def _answers(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        connection: Connection = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            answers: Sequence[Any] = await connection.retry.call_with_retry(
+                lambda: self._exchange(connection, commands), lambda _: connection.disconnect()
+            )
+            return answers
+        finally:
+            await self.connection_pool.release(connection)
+
+    async def _exchange(self, connection: Connection, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        await connection.send_packed_command(connection.pack_commands(commands))
+        try:
+            # One time-out for all of them: redis-py's own, around each answer, take longer than the answers.
+            async with asyncio.timeout(self._answer_seconds):
+                return [await self._answer(connection, command[0]) for command in commands]
+        except builtins.TimeoutError:
+            raise TimeoutError("Redis does not answer in time") from None
+
+    async def _answer(self, connection: Connection, name: str) -> Any:
+        try:
+            answer = await connection.read_response(timeout=math.inf)
+        except ResponseError as error:
+            return error
+        return self.response_callbacks[name](answer) if name in self.response_callbacks else answer
 
 
 def _fail(command: _Command, error: BaseException) -> None:
