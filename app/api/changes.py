@@ -11,7 +11,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import structlog
 from redis.asyncio import Redis
@@ -21,7 +20,7 @@ from redis.exceptions import RedisError
 
 from app.shared import keys
 from app.shared.job import Job
-from app.shared.job_store import JobStore, Standing
+from app.shared.job_store import JobStore, Seen
 
 _REFRESH_SECONDS = 20.0
 _RETRY_SECONDS = 0.5
@@ -29,14 +28,6 @@ _SILENCE_SECONDS = 10.0
 _AT_ONCE = 200
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A job as it was read, and where it stood."""
-
-    job: Job
-    standing: Standing
 
 
 class Watch:
@@ -77,11 +68,6 @@ class Changes:
         self._watches: dict[str, set[Watch]] = defaultdict(set)
         self._stale: set[str] = set()
         self._wanted = asyncio.Event()
-
-    async def look(self, job_id: str, caller: str) -> Seen:
-        """The caller's job as it is now. Raises NotFound, or redis' own errors."""
-        job = await self._jobs.get(job_id, caller)
-        return Seen(job, await self._jobs.standing(job))
 
     @contextmanager
     def watch(self, job: Job) -> Iterator[Watch]:

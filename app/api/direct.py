@@ -48,7 +48,11 @@ class ModelResponse(Response):
 def read_query(model: type[BaseModel]) -> Read:
     """Reads the query as a `model`; what is wrong with it is a RequestValidationError as FastAPI's own."""
 
+    nothing_said = model()
+
     def read(request: Request) -> BaseModel:
+        if not request.scope["query_string"]:
+            return nothing_said
         try:
             return model.model_validate(dict(request.query_params))
         except ValidationError as error:

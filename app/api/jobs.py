@@ -27,8 +27,8 @@ async def list_jobs(query: Annotated[JobQuery, Query()], jobs: Jobs, caller: Cal
 @frequent.get("/{job_id}", response_model=JobView, responses=responses(401, 404, 503))
 async def read_job(caller: Caller, job_id: str, request: Request, prefer: PreferHeader = None) -> Response:
     """How far a job has come; with `Prefer: wait=N` once it has ended, or after N seconds as it then is."""
-    preference, changes = Preference.of(prefer), resources(request).changes
-    seen = await until_ended(request, changes, await changes.look(job_id, caller), preference.wait or 0)
+    owned, preference = resources(request), Preference.of(prefer)
+    seen = await until_ended(request, owned.changes, await owned.jobs.look(job_id, caller), preference.wait or 0)
     response = ModelResponse(JobView.of(seen.job, seen.standing))
     preference.apply(response, ended=seen.job.status.terminal)
     return response

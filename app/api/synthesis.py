@@ -8,7 +8,6 @@ from fastapi import Query as QueryParameters
 from pydantic import Field
 
 from app.api.acceptance import accept, admitted
-from app.api.changes import Seen
 from app.api.dependencies import Caller, Resources, resources
 from app.api.direct import DirectRoute, ModelResponse, read_query
 from app.api.estimate import Estimate
@@ -60,15 +59,14 @@ async def synthesize(
     unrepeated = once(idempotency_key, caller, request.url.path, speech_request)
     if query.dry_run:
         return ModelResponse(await _estimate(speech_request, caller, owned))
-    job = await accept(speech_request, caller, owned, once=unrepeated)
-    preference = Preference.of(prefer)
-    seen = Seen(job, await owned.jobs.standing(job))
+    seen = await accept(speech_request, caller, owned, once=unrepeated)
+    answered_at_once, preference = seen.job.answered_at_once, Preference.of(prefer)
     seen = await until_ended(request, owned.changes, seen, preference.wait or 0)
     ended = seen.job.status.terminal
     # A request that is repeated under its key gets the answer that it got first, whatever has become of its job.
-    answered = ended and (preference.wait or job.answered_at_once)
+    answered = ended and (preference.wait or answered_at_once)
     response = ModelResponse(JobView.of(seen.job, seen.standing), 200 if answered else 202)
-    response.headers["Location"] = job_path(job.id)
+    response.headers["Location"] = job_path(seen.job.id)
     preference.apply(response, ended=ended)
     if not ended:
         response.headers["Retry-After"] = str(poll_seconds(owned.settings))

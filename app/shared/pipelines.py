@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import hiredis
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
-from redis.exceptions import DataError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import RedisError, ResponseError, TimeoutError
 
 _AT_ONCE = 200
 
@@ -83,7 +84,7 @@ class SharedPipelines(Redis):
         wanted = [command for command in commands if not command.answer.done()]
         try:
             answers = await self._answers([command.arguments for command in wanted])
-        except (DataError, UnicodeError) as error:
+        except (TypeError, UnicodeError) as error:
             # One of them cannot be written, which is no reason for the others to fail.
             if len(wanted) == 1:
                 _fail(wanted[0], error)
@@ -108,7 +109,7 @@ class SharedPipelines(Redis):
             await self.connection_pool.release(connection)
 
     async def _exchange(self, connection: Connection, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
-        await connection.send_packed_command(connection.pack_commands(commands))
+        await connection.send_packed_command(b"".join(map(_packed, commands)))
         try:
             # One time-out for all of them: redis-py's own, around each answer, take longer than the answers.
             async with asyncio.timeout(self._answer_seconds):
@@ -122,6 +123,11 @@ class SharedPipelines(Redis):
         except ResponseError as error:
             return error
         return self.response_callbacks[name](answer) if name in self.response_callbacks else answer
+
+
+def _packed(command: Sequence[Any]) -> bytes:
+    # The names of some commands are two words: SCRIPT LOAD.
+    return hiredis.pack_command((*command[0].split(), *command[1:]))
 
 
 def _fail(command: _Command, error: BaseException) -> None:
