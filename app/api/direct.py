@@ -5,14 +5,16 @@ its path, and parameters whose Annotated type has a `Read`. It answers with a Re
 """
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
+import orjson
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.routing import request_response
 
 
 @dataclass(frozen=True)
@@ -25,24 +27,24 @@ class Read:
 class DirectRoute(APIRoute):
     """For `APIRouter(route_class=DirectRoute)`. Parameters are read in the order of the signature."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers a request; FastAPI asks for it once."""
-        endpoint, readers = self.endpoint, _readers(self.endpoint, set(self.param_convertors))
+    def __init__(self, path: str, endpoint: Callable[..., Any], **documented: Any) -> None:
+        super().__init__(path, endpoint, **documented)
+        readers = _readers(endpoint, set(self.param_convertors))
 
-        async def handle(request: Request) -> Response:
+        async def answer(request: Request) -> Response:
             response: Response = await endpoint(**{name: read(request) for name, read in readers})
             return response
 
-        return handle
+        self.app = request_response(answer)
 
 
-class ModelResponse(Response):
-    """A model as JSON."""
+class DirectResponse(Response):
+    """JSON, times in UTC as pydantic writes them."""
 
     media_type = "application/json"
 
-    def __init__(self, model: BaseModel, status_code: int = 200) -> None:
-        super().__init__(model.model_dump_json(), status_code)
+    def __init__(self, content: Mapping[str, Any], status_code: int = 200) -> None:
+        super().__init__(orjson.dumps(content, option=orjson.OPT_UTC_Z), status_code)
 
 
 def read_query(model: type[BaseModel]) -> Read:

@@ -20,7 +20,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from app.api.changes import Changes
 from app.api.dependencies import Caller, Config, Jobs, Listening
 from app.api.problems import responses
-from app.api.schemas import AudioView, JobError, JobView, Waiting
+from app.api.schemas import AudioView, JobError, Waiting, job_view
 from app.api.waiting import attended
 from app.shared.job import JobStatus
 from app.shared.job_store import Seen
@@ -51,8 +51,8 @@ class JobEvent(BaseModel):
     @classmethod
     def of(cls, seen: Seen) -> "JobEvent":
         """The event of a job as it was read."""
-        view = JobView.of(seen.job, seen.standing)
-        return cls(**{name: getattr(view, name) for name in cls.model_fields})
+        view = job_view(seen.job, seen.standing)
+        return cls(**{name: view[name] for name in cls.model_fields})
 
     @property
     def event_id(self) -> str:

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api.dependencies import Caller, Config, Jobs, resources
-from app.api.direct import DirectRoute, ModelResponse
+from app.api.direct import DirectResponse, DirectRoute
 from app.api.problems import responses
-from app.api.schemas import JobPage, JobQuery, JobView
+from app.api.schemas import JobPage, JobQuery, JobView, job_view
 from app.api.synthesis import poll_seconds
 from app.api.waiting import Preference, PreferHeader, until_ended
 
@@ -20,8 +20,8 @@ async def list_jobs(query: Annotated[JobQuery, Query()], jobs: Jobs, caller: Cal
     """Your jobs, the newest first."""
     page = await jobs.list(caller, query.status, query.cursor, query.limit)
     standings = await jobs.standings(page.jobs)
-    views = [JobView.of(job, standing) for job, standing in zip(page.jobs, standings, strict=True)]
-    return JobPage(jobs=views, next_cursor=page.next_cursor)
+    views = [job_view(job, standing) for job, standing in zip(page.jobs, standings, strict=True)]
+    return JobPage.model_validate({"jobs": views, "next_cursor": page.next_cursor})
 
 
 @frequent.get("/{job_id}", response_model=JobView, responses=responses(401, 404, 503))
@@ -29,7 +29,7 @@ async def read_job(caller: Caller, job_id: str, request: Request, prefer: Prefer
     """How far a job has come; with `Prefer: wait=N` once it has ended, or after N seconds as it then is."""
     owned, preference = resources(request), Preference.of(prefer)
     seen = await until_ended(request, owned.changes, await owned.jobs.look(job_id, caller), preference.wait or 0)
-    response = ModelResponse(JobView.of(seen.job, seen.standing))
+    response = DirectResponse(job_view(seen.job, seen.standing))
     preference.apply(response, ended=seen.job.status.terminal)
     return response
 
@@ -45,4 +45,4 @@ async def cancel_job(job_id: str, jobs: Jobs, caller: Caller, settings: Config, 
     if not job.status.terminal:
         response.status_code = 202
         response.headers["Retry-After"] = str(poll_seconds(settings))
-    return JobView.of(job, await jobs.standing(job))
+    return JobView.model_validate(job_view(job, await jobs.standing(job)))

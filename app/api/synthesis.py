@@ -9,12 +9,12 @@ from pydantic import Field
 
 from app.api.acceptance import accept, admitted
 from app.api.dependencies import Caller, Resources, resources
-from app.api.direct import DirectRoute, ModelResponse, read_query
+from app.api.direct import DirectResponse, DirectRoute, read_query
 from app.api.estimate import Estimate
 from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import read_json
 from app.api.problems import responses
-from app.api.schemas import EXAMPLES, JobView, Query, SpeechRequest, job_path
+from app.api.schemas import EXAMPLES, JobView, Query, SpeechRequest, job_path, job_view
 from app.api.waiting import Preference, PreferHeader, until_ended
 from app.shared.settings import Settings
 
@@ -58,14 +58,14 @@ async def synthesize(
     speech_request = await read_json(request, SpeechRequest)
     unrepeated = once(idempotency_key, caller, request.url.path, speech_request)
     if query.dry_run:
-        return ModelResponse(await _estimate(speech_request, caller, owned))
+        return DirectResponse((await _estimate(speech_request, caller, owned)).model_dump())
     seen = await accept(speech_request, caller, owned, once=unrepeated)
     answered_at_once, preference = seen.job.answered_at_once, Preference.of(prefer)
     seen = await until_ended(request, owned.changes, seen, preference.wait or 0)
     ended = seen.job.status.terminal
     # A request that is repeated under its key gets the answer that it got first, whatever has become of its job.
     answered = ended and (preference.wait or answered_at_once)
-    response = ModelResponse(JobView.of(seen.job, seen.standing), 200 if answered else 202)
+    response = DirectResponse(job_view(seen.job, seen.standing), 200 if answered else 202)
     response.headers["Location"] = job_path(seen.job.id)
     preference.apply(response, ended=ended)
     if not ended:

@@ -18,6 +18,8 @@ from dataclasses import fields as fields_of
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 MAX_SOURCE_BYTES = 700_000
 """Kaggle takes notebooks of less than 1,000,000 bytes; the template and the JSON around the items need some of it."""
 
@@ -184,6 +186,8 @@ _STORED_AS_JSON = frozenset(
     }
 )  # fmt: skip
 
+_READ_AS_JSON = _STORED_AS_JSON - {"deadline"}
+
 SPENT_FIELDS = ("lane", "score", "source_bytes", "deadline", "phase", "phase_at", "group", "waiting", "attempts")
 """What a job that has ended needs no longer: it is kept for weeks, and Redis keeps it in memory."""
 
@@ -233,17 +237,19 @@ def from_fields(fields: Mapping[str, str]) -> Job:
         phase=Phase(fields.get("phase", Phase.WAITING)),
         result_key=fields.get("result_key", ""),
         follows=fields.get("follows", ""),
-        **{name: json.loads(value) for name, value in fields.items() if name in _STORED_AS_JSON},
+        # JSON as orjson reads it has no Infinity.
+        deadline=float(fields.get("deadline", math.inf)),
+        **{name: orjson.loads(value) for name, value in fields.items() if name in _READ_AS_JSON},
     )
 
 
 def _stored(speech: Speech) -> str:
     chosen = {name: value for name, value in vars(speech).items() if value != _USUAL_SPEECH.get(name, MISSING)}
-    return json.dumps(chosen, ensure_ascii=False, separators=(",", ":"))
+    return orjson.dumps(chosen).decode()
 
 
 def _speech(stored: str) -> Speech:
-    speech = json.loads(stored)
+    speech = orjson.loads(stored)
     if "priority" in speech:
         speech["priority"] = Priority(speech["priority"])
     return Speech(**speech)

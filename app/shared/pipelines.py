@@ -7,13 +7,14 @@ are under way for their answers; then all that wait go together, in the order in
 
 import asyncio
 import builtins
+import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import hiredis
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
-from redis.exceptions import RedisError, ResponseError, TimeoutError
+from redis.exceptions import NoScriptError, RedisError, ResponseError, TimeoutError
 
 _AT_ONCE = 200
 
@@ -50,6 +51,10 @@ class SharedPipelines(Redis):
     async def together(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
         """The answers to commands that go out one after the other; each has its name first."""
         return await asyncio.gather(*map(self._enqueue, commands))
+
+    def register_script(self, script: Any) -> Any:
+        """A script to be called with `keys` and `args`, as redis-py's own."""
+        return _Script(self, script)
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Closes the connections; nobody gets an answer any more."""
@@ -125,9 +130,26 @@ class SharedPipelines(Redis):
         return self.response_callbacks[name](answer) if name in self.response_callbacks else answer
 
 
+class _Script:
+    """Sent by its hash; the server is told the source when it does not know it."""
+
+    def __init__(self, redis: SharedPipelines, source: str) -> None:
+        self._redis = redis
+        self._source = source
+        self._sha = hashlib.sha1(source.encode()).hexdigest()  # noqa: S324  # what the server knows it by
+
+    async def __call__(self, keys: Sequence[Any] = (), args: Sequence[Any] = ()) -> Any:
+        """Raises what the client's commands raise."""
+        try:
+            return await self._redis.execute_command("EVALSHA", self._sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await self._redis.execute_command("EVAL", self._source, len(keys), *keys, *args)
+
+
 def _packed(command: Sequence[Any]) -> bytes:
     # The names of some commands are two words: SCRIPT LOAD.
-    return hiredis.pack_command((*command[0].split(), *command[1:]))
+    packed: bytes = hiredis.pack_command((*command[0].split(), *command[1:]))
+    return packed
 
 
 def _fail(command: _Command, error: BaseException) -> None:
