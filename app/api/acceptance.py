@@ -68,7 +68,8 @@ async def admitted(speech_request: SpeechRequest, caller: str, owned: Resources)
     local_providers = {name for worker in workers for name in worker.local_providers}
     speech = admission.admit(speech_request, local_providers, cloned)
     fallback, warnings = admit_fallback(admission, speech_request, speech, local_providers, cloned)
-    speech = replace(speech, warnings=[*speech.warnings, *warnings])
+    if warnings:
+        speech = replace(speech, warnings=[*speech.warnings, *warnings])
     now = time.time()
     longest = min(owned.settings.max_wait_hours * 3600, speech_request.max_wait_seconds or math.inf)
     cacheable = speech_request.cache and owned.settings.cache_max_megabytes > 0

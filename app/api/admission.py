@@ -201,6 +201,8 @@ def _check_seed(seed: int | None, provider: Provider) -> None:
 
 
 def _check_metadata(request: SpeechRequest) -> None:
+    if not request.metadata:
+        return
     size = len(json.dumps(request.metadata, ensure_ascii=False).encode())
     if size > MAX_METADATA_BYTES:
         detail = f"the metadata takes {size} bytes; at most {MAX_METADATA_BYTES} are kept"

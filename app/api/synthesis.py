@@ -56,7 +56,7 @@ async def synthesize(
     owned = resources(request)
     # Read once the caller is known: a stranger learns nothing about what is valid.
     speech_request = await read_json(request, SpeechRequest)
-    unrepeated = once(idempotency_key, caller, request.url.path, speech_request)
+    unrepeated = once(idempotency_key, caller, request.scope["path"], speech_request)
     if query.dry_run:
         return DirectResponse((await _estimate(speech_request, caller, owned)).model_dump())
     seen = await accept(speech_request, caller, owned, once=unrepeated)
