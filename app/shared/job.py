@@ -186,6 +186,7 @@ _STORED_AS_JSON = frozenset(
     }
 )  # fmt: skip
 
+# Infinity is no JSON.
 _READ_AS_JSON = _STORED_AS_JSON - {"deadline"}
 
 SPENT_FIELDS = ("lane", "score", "source_bytes", "deadline", "phase", "phase_at", "group", "waiting", "attempts")
@@ -222,7 +223,12 @@ def speech_fields(job: Job) -> dict[str, str]:
 
 def change(**fields: object) -> dict[str, str]:
     """Some of a job's changeable fields as they are stored."""
-    return {name: json.dumps(value) if name in _STORED_AS_JSON else str(value) for name, value in fields.items()}
+    return {name: _json(value) if name in _STORED_AS_JSON else str(value) for name, value in fields.items()}
+
+
+def _json(value: object) -> str:
+    # orjson has no Infinity, which a deadline may be.
+    return orjson.dumps(value).decode() if value != math.inf else "Infinity"
 
 
 def from_fields(fields: Mapping[str, str]) -> Job:
@@ -237,7 +243,6 @@ def from_fields(fields: Mapping[str, str]) -> Job:
         phase=Phase(fields.get("phase", Phase.WAITING)),
         result_key=fields.get("result_key", ""),
         follows=fields.get("follows", ""),
-        # JSON as orjson reads it has no Infinity.
         deadline=float(fields.get("deadline", math.inf)),
         **{name: orjson.loads(value) for name, value in fields.items() if name in _READ_AS_JSON},
     )

@@ -44,13 +44,13 @@ class SharedPipelines(Redis):
 
         `keys` in the options is for redis-py's cache alone.
         """
-        if options.keys() - {"keys"}:
+        if options and options.keys() - {"keys"}:
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
-        return await self._enqueue(args)
+        return await self.enqueue(args)
 
     async def together(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
         """The answers to commands that go out one after the other; each has its name first."""
-        return await asyncio.gather(*map(self._enqueue, commands))
+        return await asyncio.gather(*map(self.enqueue, commands))
 
     def register_script(self, script: Any) -> Any:
         """A script to be called with `keys` and `args`, as redis-py's own."""
@@ -62,7 +62,8 @@ class SharedPipelines(Redis):
             self._sending.cancel()
         await super().aclose(close_connection_pool)
 
-    def _enqueue(self, arguments: Sequence[Any]) -> "asyncio.Future[Any]":
+    def enqueue(self, arguments: Sequence[Any]) -> "asyncio.Future[Any]":
+        """The answer to one command, to be awaited."""
         command = _Command(arguments, asyncio.get_running_loop().create_future())
         self._waiting.append(command)
         if self._sending is None:
@@ -141,9 +142,9 @@ class _Script:
     async def __call__(self, keys: Sequence[Any] = (), args: Sequence[Any] = ()) -> Any:
         """Raises what the client's commands raise."""
         try:
-            return await self._redis.execute_command("EVALSHA", self._sha, len(keys), *keys, *args)
+            return await self._redis.enqueue(("EVALSHA", self._sha, len(keys), *keys, *args))
         except NoScriptError:
-            return await self._redis.execute_command("EVAL", self._source, len(keys), *keys, *args)
+            return await self._redis.enqueue(("EVAL", self._source, len(keys), *keys, *args))
 
 
 def _packed(command: Sequence[Any]) -> bytes:
