@@ -8,12 +8,11 @@ are under way for their answers; then all that wait go together, in the order in
 import asyncio
 import builtins
 import hashlib
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import hiredis
-from redis.asyncio import BlockingConnectionPool, Connection, Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError, TimeoutError
 
 _AT_ONCE = 200
@@ -36,6 +35,8 @@ class SharedPipelines(Redis):
         super().__init__(connection_pool=pool)
         self.auto_close_connection_pool = True
         self._answer_seconds = answer_seconds
+        # For all that is shared. Its time-out is that of a whole exchange, below.
+        self._connection = pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": None})
         self._waiting: list[_Command] = []
         self._sending: asyncio.Task[None] | None = None
 
@@ -60,6 +61,7 @@ class SharedPipelines(Redis):
         """Closes the connections; nobody gets an answer any more."""
         if self._sending is not None:
             self._sending.cancel()
+        await self._connection.disconnect()
         await super().aclose(close_connection_pool)
 
     def enqueue(self, arguments: Sequence[Any]) -> "asyncio.Future[Any]":
@@ -99,36 +101,39 @@ class SharedPipelines(Redis):
                     await self._send([command])
             return
         for command, answer in zip(wanted, answers, strict=True):
-            if isinstance(answer, RedisError):
-                _fail(command, answer)
-            elif not command.answer.done():
-                command.answer.set_result(answer)
+            try:
+                self._give(command, answer)
+            except Exception as error:  # noqa: BLE001  # whoever asked must hear of it, and he alone
+                _fail(command, error)
+
+    def _give(self, command: _Command, answer: Any) -> None:
+        if isinstance(answer, RedisError):
+            raise answer
+        decode = self.response_callbacks.get(command.arguments[0])
+        if not command.answer.done():
+            command.answer.set_result(decode(answer) if decode else answer)
 
     async def _answers(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
-        connection: Connection = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
-        try:
-            answers: Sequence[Any] = await connection.retry.call_with_retry(
-                lambda: self._exchange(connection, commands), lambda _: connection.disconnect()
-            )
-            return answers
-        finally:
-            await self.connection_pool.release(connection)
+        packed = b"".join(map(_packed, commands))
+        answers: Sequence[Any] = await self._connection.retry.call_with_retry(
+            lambda: self._exchange(packed, len(commands)), lambda _: self._connection.disconnect()
+        )
+        return answers
 
-    async def _exchange(self, connection: Connection, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
-        await connection.send_packed_command(b"".join(map(_packed, commands)))
+    async def _exchange(self, packed: bytes, count: int) -> Sequence[Any]:
         try:
-            # One time-out for all of them: redis-py's own, around each answer, take longer than the answers.
+            # redis-py's own time-outs, around each answer, take longer than the answers.
             async with asyncio.timeout(self._answer_seconds):
-                return [await self._answer(connection, command[0]) for command in commands]
+                await self._connection.send_packed_command(packed)
+                return [await self._answer() for _ in range(count)]
         except builtins.TimeoutError:
             raise TimeoutError("Redis does not answer in time") from None
 
-    async def _answer(self, connection: Connection, name: str) -> Any:
+    async def _answer(self) -> Any:
         try:
-            answer = await connection.read_response(timeout=math.inf)
+            return await self._connection.read_response()
         except ResponseError as error:
             return error
-        return self.response_callbacks[name](answer) if name in self.response_callbacks else answer
 
 
 class _Script:

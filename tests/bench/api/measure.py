@@ -13,8 +13,8 @@ from tests.bench.api.stage import api, load, valkey
 class Size:
     """How much of everything; as given, the table takes about three minutes."""
 
-    rounds: int = 9
-    seconds: float = 1.0
+    rounds: int = 30
+    seconds: float = 0.4
     few: int = growth.FEW
     many: int = growth.MANY
     clients: int = crowd.CLIENTS

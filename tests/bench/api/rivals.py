@@ -1,8 +1,8 @@
 """What the service is held against, in the same process: `uvicorn --factory tests.bench.api.rivals:create_app`.
 
 - `/noop`, behind all that the service puts before its routes, and before these in the order of routes: a POST that
-  knows its caller, reads and checks the body as POST /synthesize does and then answers a constant; a GET that answers
-  one. Both answers are a job's, as long as the service's own, and written beforehand.
+  refuses whatever POST /synthesize refuses, for the same reasons (key, JSON, fields, voice, language, length, ...), and
+  then answers a constant; a GET that answers one. Both answers are a job, written beforehand.
 - `/textbook`, in an application beside it, without any middleware: the endpoint that the documentation of FastAPI and
   RQ leads to, and Starlette's FileResponse.
 """
@@ -18,7 +18,7 @@ from rq import Queue
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import main
-from app.api.dependencies import Caller
+from app.api.dependencies import Caller, resources
 from app.api.json_body import read_json
 from app.api.schemas import SpeechRequest
 from app.shared.settings import load_settings
@@ -41,7 +41,7 @@ noops = APIRouter()
 @noops.post("/noop", status_code=202)
 async def noop_post(request: Request, _: Caller) -> Response:
     """Validates, and does nothing."""
-    await read_json(request, SpeechRequest)
+    resources(request).admission.admit(await read_json(request, SpeechRequest), ())
     return Response(JOB, 202, media_type="application/json")
 
 
