@@ -57,9 +57,7 @@ local shown = cjson.decode(ARGV[8])
 for _, id in ipairs(cjson.decode(ARGV[7])) do
   local met = transition(id, '{JobStatus.RUNNING}', ARGV[4], {{'{JobStatus.QUEUED}'}}, shown)
   if met == '{JobStatus.QUEUED}' then
-    if redis.call('HGET', '{keys.JOB}' .. id, 'started_at') == 'null' then
-      redis.call('HSET', '{keys.JOB}' .. id, 'started_at', ARGV[4])
-    end
+    redis.call('HSETNX', '{keys.JOB}' .. id, 'started_at', ARGV[4])
     taken[#taken + 1] = id
     local job = redis.call('HMGET', '{keys.JOB}' .. id, 'caller', 'seconds')
     spent[job[1]] = (spent[job[1]] or 0) + job[2]

@@ -22,6 +22,7 @@ from app.shared.errors import Gone, NotFound, RequestRefused
 from app.shared.identifiers import new_id
 from app.shared.job import Job
 from app.shared.job_queue import JobQueue
+from app.shared.job_store import Seen
 from app.shared.presence import living_workers
 from app.shared.result_cache import result_key
 from app.shared.submission import Once, Submitted
@@ -33,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 async def accept(
     speech_request: SpeechRequest, caller: str, owned: Resources, *, joining: bool = False, once: Once | None = None
-) -> Job:
+) -> Seen:
     """The job that answers the request. With `joining` it may be the one of the same request before it."""
     known = await owned.submissions.known(once) if once else None
     if known is not None:
@@ -54,7 +55,9 @@ async def accept(
             await owned.submissions.discard(job.id, entry)
     if submitted.wakes:
         await _wake(owned.queue, job)
-    return job if submitted.job_id == job.id else await _known(submitted.job_id, caller, owned)
+    if submitted.job_id != job.id:
+        return await _known(submitted.job_id, caller, owned)
+    return await owned.jobs.seen(job, submitted.place)
 
 
 async def admitted(speech_request: SpeechRequest, caller: str, owned: Resources) -> Job:
@@ -65,7 +68,8 @@ async def admitted(speech_request: SpeechRequest, caller: str, owned: Resources)
     local_providers = {name for worker in workers for name in worker.local_providers}
     speech = admission.admit(speech_request, local_providers, cloned)
     fallback, warnings = admit_fallback(admission, speech_request, speech, local_providers, cloned)
-    speech = replace(speech, warnings=[*speech.warnings, *warnings])
+    if warnings:
+        speech = replace(speech, warnings=[*speech.warnings, *warnings])
     now = time.time()
     longest = min(owned.settings.max_wait_hours * 3600, speech_request.max_wait_seconds or math.inf)
     cacheable = speech_request.cache and owned.settings.cache_max_megabytes > 0
@@ -80,9 +84,9 @@ async def admitted(speech_request: SpeechRequest, caller: str, owned: Resources)
     )
 
 
-async def _known(job_id: str, caller: str, owned: Resources) -> Job:
+async def _known(job_id: str, caller: str, owned: Resources) -> Seen:
     try:
-        return await owned.jobs.get(job_id, caller)
+        return await owned.jobs.look(job_id, caller)
     except NotFound:
         raise Gone("what this request led to has expired; send it under a new key") from None
 

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.api.schemas import SpeechRequest
 from app.api.speaker import choose_model, choose_speaker
@@ -200,16 +201,23 @@ def _check_seed(seed: int | None, provider: Provider) -> None:
 
 
 def _check_metadata(request: SpeechRequest) -> None:
+    if not request.metadata:
+        return
     size = len(json.dumps(request.metadata, ensure_ascii=False).encode())
     if size > MAX_METADATA_BYTES:
         detail = f"the metadata takes {size} bytes; at most {MAX_METADATA_BYTES} are kept"
         raise RequestRefused("metadata", detail, code="metadata_too_large")
 
 
+@lru_cache(maxsize=65536)
+def _is_speakable(pattern: str, character: str) -> bool:
+    return re.fullmatch(pattern, character) is not None
+
+
 def _unspeakable(text: str, provider: Provider, language: Language) -> list[str]:
     """A warning if some characters will not be heard. Raises RequestRefused if none will."""
     characters = dict.fromkeys(text)
-    speakable = {character for character in characters if re.fullmatch(language.speakable, character)}
+    speakable = {character for character in characters if _is_speakable(language.speakable, character)}
     if not speakable:
         detail = f"{provider.name} finds nothing to speak in this text in {language.title}"
         raise RequestRefused("text", detail, code="nothing_to_speak")

@@ -5,7 +5,6 @@ Starlette has such a limit of its own, but its answer is plain text, which every
 
 from collections.abc import Mapping
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import BodyTooLarge, problem_response
@@ -38,9 +37,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._longer.get(scope["path"], self._limit)
-        refusal = BodyTooLarge(f"the body is longer than {limit} bytes, which no acceptable request is")
         if _announced_bytes(scope) > limit:
-            await problem_response(refusal, scope["path"])(scope, receive, send)
+            await problem_response(_too_large(limit), scope["path"])(scope, receive, send)
             return
         received = 0
 
@@ -49,12 +47,16 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise refusal  # meets the error handlers on its way out of the route
+                raise _too_large(limit)  # meets the error handlers on its way out of the route
             return message
 
         await self._app(scope, receive_within_limit, send)
 
 
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is longer than {limit} bytes, which no acceptable request is")
+
+
 def _announced_bytes(scope: Scope) -> int:
-    length = Headers(scope=scope).get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() else 0
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return int(length) if length.isdigit() else 0

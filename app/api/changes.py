@@ -11,7 +11,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import structlog
 from redis.asyncio import Redis
@@ -20,9 +19,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from app.shared import keys
-from app.shared.identifiers import is_id
 from app.shared.job import Job
-from app.shared.job_store import JobStore, Standing
+from app.shared.job_store import JobStore, Seen
 
 _REFRESH_SECONDS = 20.0
 _RETRY_SECONDS = 0.5
@@ -30,14 +28,6 @@ _SILENCE_SECONDS = 10.0
 _AT_ONCE = 200
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A job as it was read, and where it stood."""
-
-    job: Job
-    standing: Standing
 
 
 class Watch:
@@ -78,39 +68,6 @@ class Changes:
         self._watches: dict[str, set[Watch]] = defaultdict(set)
         self._stale: set[str] = set()
         self._wanted = asyncio.Event()
-        self._asked: dict[str, asyncio.Future[Seen | None]] = {}
-        self._reading: asyncio.Task[None] | None = None
-
-    async def look(self, job_id: str, caller: str) -> Seen:
-        """The caller's job as it is now. Raises NotFound, or redis' own errors.
-
-        Whoever asks at the same moment shares one read: a thousand clients come back at once after a restart.
-        """
-        seen = await asyncio.shield(self._ask(job_id)) if is_id(job_id) else None
-        if seen is None or seen.job.caller != caller:
-            # It has the words for that.
-            job = await self._jobs.get(job_id, caller)
-            return Seen(job, await self._jobs.standing(job))
-        return seen
-
-    def _ask(self, job_id: str) -> "asyncio.Future[Seen | None]":
-        if job_id not in self._asked:
-            self._asked[job_id] = asyncio.get_running_loop().create_future()
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read_asked())
-        return self._asked[job_id]
-
-    async def _read_asked(self) -> None:
-        while self._asked:
-            some = [*self._asked][:_AT_ONCE]
-            asked = {job_id: self._asked.pop(job_id) for job_id in some}
-            try:
-                seen = {one.job.id: one for one in await self._read(some)}
-                for job_id, future in asked.items():
-                    future.set_result(seen.get(job_id))
-            except Exception as error:  # noqa: BLE001  # whatever it is, those who asked must hear of it
-                for future in asked.values():
-                    future.set_exception(error)
 
     @contextmanager
     def watch(self, job: Job) -> Iterator[Watch]:

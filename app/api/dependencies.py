@@ -1,6 +1,8 @@
-"""What a route may ask for, as short names: `async def read_job(job_id: str, jobs: Jobs, caller: Caller)`.
+"""What a route may ask for, as short names: `async def list_jobs(jobs: Jobs, caller: Caller)`.
 
-All of them are coroutines, because FastAPI sends plain functions to a thread, which costs more than they do.
+All of them are coroutines, because FastAPI sends plain functions to a thread, which costs more than they do. None asks
+for another one: FastAPI takes longer over each than over reading a job. The routes of `direct.py` take their
+`resources(request)` instead.
 """
 
 import asyncio
@@ -9,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request
 from redis.asyncio import Redis
+from starlette.datastructures import Headers
 
 from app.api.admission import Admission
 from app.api.changes import Changes
 from app.api.conversions import Conversions
+from app.api.direct import Read
 from app.api.kept_speech import KeptSpeech
 from app.api.problems import OriginRefused
 from app.shared.audio_store import AudioStore
@@ -49,26 +52,30 @@ class Resources:
     conversions: Conversions
 
 
-async def _resources(request: Request) -> Resources:
+def resources(request: Request) -> Resources:
+    """What the application that serves this request owns."""
     return cast("Resources", request.app.state.resources)
 
 
-Owned = Annotated[Resources, Depends(_resources)]
-
-_bearer = HTTPBearer(auto_error=False, description="A key of KAVOX_API_KEYS; none is needed where none is set.")
-_header = APIKeyHeader(name="X-API-Key", auto_error=False)
+async def _owned(request: Request) -> Resources:
+    return resources(request)
 
 
-async def _caller(
-    request: Request,
-    owned: Owned,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    header: Annotated[str | None, Security(_header)],
-) -> str:
+async def _caller(request: Request) -> str:
+    return _read_caller(request)
+
+
+def _read_caller(request: Request) -> str:
+    owned = resources(request)
     if not owned.callers:
         _check_page(request, owned.settings)
         return LOCAL_CALLER
-    return caller_of(bearer.credentials if bearer else header, owned.callers)
+    return caller_of(_key(request.headers), owned.callers)
+
+
+def _key(headers: Headers) -> str | None:
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    return credentials if scheme.lower() == "bearer" and credentials else headers.get("x-api-key")
 
 
 def _check_page(request: Request, settings: Settings) -> None:
@@ -93,47 +100,48 @@ def caller_of(given: str | None, callers: Mapping[str, str]) -> str:
     return matches[0]
 
 
-async def _config(owned: Owned) -> Settings:
-    return owned.settings
+async def _config(request: Request) -> Settings:
+    return resources(request).settings
 
 
-async def _admission(owned: Owned) -> Admission:
-    return owned.admission
+async def _admission(request: Request) -> Admission:
+    return resources(request).admission
 
 
-async def _audio(owned: Owned) -> AudioStore:
-    return owned.audio
+async def _audio(request: Request) -> AudioStore:
+    return resources(request).audio
 
 
-async def _redis(owned: Owned) -> Redis:
-    return owned.redis
+async def _redis(request: Request) -> Redis:
+    return resources(request).redis
 
 
-async def _jobs(owned: Owned) -> JobStore:
-    return owned.jobs
+async def _jobs(request: Request) -> JobStore:
+    return resources(request).jobs
 
 
-async def _voices(owned: Owned) -> VoiceStore:
-    return owned.voices
+async def _voices(request: Request) -> VoiceStore:
+    return resources(request).voices
 
 
-async def _queue(owned: Owned) -> JobQueue:
-    return owned.queue
+async def _queue(request: Request) -> JobQueue:
+    return resources(request).queue
 
 
-async def _changes(owned: Owned) -> Changes:
-    return owned.changes
+async def _changes(request: Request) -> Changes:
+    return resources(request).changes
 
 
-async def _decoding(owned: Owned) -> asyncio.Semaphore:
-    return owned.decoding
+async def _decoding(request: Request) -> asyncio.Semaphore:
+    return resources(request).decoding
 
 
-async def _conversions(owned: Owned) -> Conversions:
-    return owned.conversions
+async def _conversions(request: Request) -> Conversions:
+    return resources(request).conversions
 
 
-Caller = Annotated[str, Depends(_caller)]
+Caller = Annotated[str, Depends(_caller), Read(_read_caller)]
+"""Whose request it is; a route that asks for it answers 401 to strangers, and `docs.py` says so."""
 Config = Annotated[Settings, Depends(_config)]
 Admitting = Annotated[Admission, Depends(_admission)]
 Audio = Annotated[AudioStore, Depends(_audio)]
@@ -142,5 +150,6 @@ Connection = Annotated[Redis, Depends(_redis)]
 Decoding = Annotated[asyncio.Semaphore, Depends(_decoding)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
 Listening = Annotated[Changes, Depends(_changes)]
+Owned = Annotated[Resources, Depends(_owned)]
 Voices = Annotated[VoiceStore, Depends(_voices)]
 Wakeups = Annotated[JobQueue, Depends(_queue)]

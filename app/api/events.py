@@ -17,12 +17,13 @@ from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from app.api.changes import Changes, Seen
-from app.api.dependencies import Caller, Config, Listening
+from app.api.changes import Changes
+from app.api.dependencies import Caller, Config, Jobs, Listening
 from app.api.problems import responses
-from app.api.schemas import AudioView, JobError, JobView, Waiting
+from app.api.schemas import AudioView, JobError, Waiting, job_view
 from app.api.waiting import attended
 from app.shared.job import JobStatus
+from app.shared.job_store import Seen
 from app.shared.redis_client import is_outage
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -50,8 +51,8 @@ class JobEvent(BaseModel):
     @classmethod
     def of(cls, seen: Seen) -> "JobEvent":
         """The event of a job as it was read."""
-        view = JobView.of(seen.job, seen.standing)
-        return cls(**{name: getattr(view, name) for name in cls.model_fields})
+        view = job_view(seen.job, seen.standing)
+        return cls(**{name: view[name] for name in cls.model_fields})
 
     @property
     def event_id(self) -> str:
@@ -82,6 +83,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 async def follow_job(
     job_id: str,
     request: Request,
+    jobs: Jobs,
     changes: Listening,
     settings: Config,
     caller: Caller,
@@ -89,7 +91,7 @@ async def follow_job(
 ) -> Response:
     """A job's phases, progress and ETA as they change, until it has ended. Comments keep the connection alive."""
     try:
-        seen = await changes.look(job_id, caller)
+        seen = await jobs.look(job_id, caller)
     except RedisError as error:
         if is_outage(error) and _EVENT_STREAM in request.headers.get("accept", ""):
             return EventSourceResponse(_nothing_yet())

@@ -3,12 +3,11 @@
 The server answers such a request itself, because no application could be shown it: `uvicorn --http` takes this class.
 """
 
-from starlette.datastructures import MutableHeaders
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.api.problems import MalformedRequest, problem_response
 from app.api.request_context import HEADER, new_request_id
-from app.api.security import harden
+from app.api.security import hardened
 
 
 class Protocol(HttpToolsProtocol):
@@ -19,10 +18,8 @@ class Protocol(HttpToolsProtocol):
         address: bytes = getattr(self, "url", b"")  # as far as it was read
         path = address.partition(b"?")[0].decode("latin-1")
         response = problem_response(MalformedRequest(msg), path)
-        headers = MutableHeaders(raw=response.raw_headers)
-        headers["Connection"] = "close"
-        headers[HEADER] = new_request_id()
-        harden(headers)
-        lines = [name + b": " + value + b"\r\n" for name, value in headers.raw]
+        response.headers["Connection"] = "close"
+        response.headers[HEADER] = new_request_id()
+        lines = [name + b": " + value + b"\r\n" for name, value in hardened(response.raw_headers)]
         self.transport.write(b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", bytes(response.body)]))
         self.transport.close()

@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 
+from app.api.direct import Read
 from app.api.problems import InvalidIdempotencyKey
 from app.shared.submission import Once
 
@@ -34,7 +35,7 @@ async def _sent_key(
     return request.headers.get(HEADER)
 
 
-IdempotencyKey = Annotated[str | None, Depends(_sent_key)]
+IdempotencyKey = Annotated[str | None, Depends(_sent_key), Read(lambda request: request.headers.get(HEADER))]
 
 
 def once(header: str | None, caller: str, path: str, body: BaseModel) -> Once | None:

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.api.acceptance import accept
-from app.api.changes import Seen
 from app.api.dependencies import Caller, Owned, Resources
 from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import read_json
@@ -63,13 +62,12 @@ async def create_speech(
     try:
         audio_format(body.response_format)  # raises for one that there is not
         unrepeated = once(idempotency_key, caller, request.url.path, body)
-        job = await accept(speech_request(body, owned.admission), caller, owned, joining=True, once=unrepeated)
+        seen = await accept(speech_request(body, owned.admission), caller, owned, joining=True, once=unrepeated)
     except RequestRefused as refused:
         raise in_their_words(refused) from None
-    seen = Seen(job, await owned.jobs.standing(job))
     seen = await until_ended(request, owned.changes, seen, owned.settings.openai_wait_seconds)
     response = await _answer(body, seen.job, owned)
-    response.headers["X-Kavox-Job"] = job.id
+    response.headers["X-Kavox-Job"] = seen.job.id
     return response
 
 

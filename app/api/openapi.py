@@ -40,6 +40,16 @@ ABOUT: Mapping[str, Any] = {
 
 Operation = dict[str, Any]
 
+# FastAPI would only know them from its own dependencies for them (`dependencies.py`).
+_KEYS = {
+    "HTTPBearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of KAVOX_API_KEYS; none is needed where none is set.",
+    },
+    "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
 # Who makes something, where its id then stands, and what can be done with it.
 _MAKERS = (
     ("/synthesize", "post", "job_id", "$response.body#/id"),
@@ -76,9 +86,11 @@ def _complete(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
         _complete_parameters(operation)
         _complete_responses(path, operation)
         _share_body(operation, schemas)
-        if not settings.callers and "security" in operation:
-            operation["security"].append({})  # no key is needed where none is set
+        if "401" in operation["responses"]:
+            # No key is needed where none is set.
+            operation["security"] = [{name: []} for name in _KEYS] + ([] if settings.callers else [{}])
     components["responses"] = _shared_responses(document)
+    components["securitySchemes"] = _KEYS
     _link(document)
     for name, example in MODELS.items():
         schemas[name]["examples"] = [example]

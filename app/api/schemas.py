@@ -1,6 +1,6 @@
 """What requests and responses look like. Times are ISO 8601 in UTC, durations seconds, sizes bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -161,35 +161,6 @@ class JobView(BaseModel):
     metadata: dict[str, Any]
     urls: Urls
 
-    @classmethod
-    def of(cls, job: Job, standing: Standing) -> "JobView":
-        """The job as its caller sees it; the text itself is not repeated."""
-        speech = job.speech
-        waiting = standing.waiting if job.status is JobStatus.QUEUED else job.waiting
-        urls = Urls(self=job_path(job.id), audio=f"{job_path(job.id)}/audio", logs=f"{job_path(job.id)}/logs")
-        return cls(
-            **{name: getattr(speech, name) for name in _FROM_SPEECH},
-            **{name: getattr(job, name) for name in _FROM_JOB},
-            characters=len(speech.text),
-            created_at=_time(job.created_at),
-            started_at=None if job.started_at is None else _time(job.started_at),
-            finished_at=None if job.finished_at is None else _time(job.finished_at),
-            phase=None if job.status.terminal else _phase(job, waiting),
-            position=standing.position,
-            progress=job.progress if standing.progress is None else standing.progress,
-            waiting=waiting,
-            eta_seconds=standing.eta_seconds,
-            audio=None if job.audio is None else AudioView(url=urls.audio, **job.audio),
-            gpu_seconds=_gpu_seconds(job),
-            urls=urls,
-        )
-
-
-_FROM_SPEECH = (
-    "provider", "model", "voice", "language", "format", "gpu", "seed", "options", "priority", "warnings", "metadata",
-)  # fmt: skip
-_FROM_JOB = ("id", "status", "error", "run", "cached")
-
 
 class JobPage(BaseModel):
     """Some jobs, the newest first; `next_cursor` is null on the last page."""
@@ -198,14 +169,61 @@ class JobPage(BaseModel):
     next_cursor: str | None
 
 
+_PHASES = frozenset(Phase)
+
+
 def job_path(job_id: str) -> str:
     """Where a job is."""
     return f"/jobs/{job_id}"
 
 
+def job_view(job: Job, standing: Standing) -> dict[str, Any]:
+    """The job as its caller sees it, in the form of JobView; the text itself is not repeated.
+
+    It is no JobView, because checking and serialising it as a model would take longer than reading the job.
+    """
+    speech, path = job.speech, job_path(job.id)
+    waiting = standing.waiting if job.status is JobStatus.QUEUED else job.waiting
+    return {
+        "id": job.id,
+        "status": job.status,
+        "phase": None if job.status.terminal else _phase(job, waiting),
+        "provider": speech.provider,
+        "model": speech.model,
+        "voice": speech.voice,
+        "language": speech.language,
+        "format": speech.format,
+        "gpu": speech.gpu,
+        "seed": speech.seed,
+        "options": speech.options,
+        "priority": speech.priority,
+        "characters": len(speech.text),
+        "created_at": _time(job.created_at),
+        "started_at": _time_or_none(job.started_at),
+        "finished_at": _time_or_none(job.finished_at),
+        "progress": float(job.progress if standing.progress is None else standing.progress),
+        "position": standing.position,
+        "eta_seconds": standing.eta_seconds,
+        "warnings": speech.warnings,
+        "waiting": waiting and {**_shown(waiting, Waiting), "retry_at": _time_or_none(waiting.get("retry_at"))},
+        "error": job.error and _shown(job.error, JobError),
+        "audio": job.audio and {**_shown(job.audio, AudioView), "url": f"{path}/audio"},
+        "cached": job.cached,
+        "run": job.run and _shown(job.run, RunView),
+        "gpu_seconds": _gpu_seconds(job),
+        "metadata": speech.metadata,
+        "urls": {"self": path, "audio": f"{path}/audio", "logs": f"{path}/logs"},
+    }
+
+
+def _shown(stored: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """The fields of the model; what else is stored is not for the caller."""
+    return {name: stored.get(name) for name in model.model_fields}
+
+
 def _phase(job: Job, waiting: dict[str, Any] | None) -> Phase:
     """What is being done; of a job that waits, what it waits for."""
-    if job.status is JobStatus.QUEUED and waiting and waiting["code"] in set(Phase):
+    if job.status is JobStatus.QUEUED and waiting and waiting["code"] in _PHASES:
         return Phase(waiting["code"])
     return job.phase
 
@@ -214,6 +232,10 @@ def _gpu_seconds(job: Job) -> float | None:
     if job.speech.gpu and not job.gpu_seconds and not job.status.terminal:
         return None
     return round(job.gpu_seconds, 3)
+
+
+def _time_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _time(seconds)
 
 
 def _time(seconds: float) -> datetime:

@@ -1,8 +1,9 @@
 """Headers that every answer gets, and which pages of other origins may read answers at all."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from app.api.problems import OriginRefused, problem_response
 from app.shared.settings import Settings
 
 # Nothing that is served may load anything; a browser that is sent to a wav makes a page of its own to play it in.
-_NOTHING_LOADED = "default-src 'none'; media-src 'self'; frame-ancestors 'none'"
+_NOTHING_LOADED = b"default-src 'none'; media-src 'self'; frame-ancestors 'none'"
 
 _READ = (
     "Accept-Ranges",
@@ -32,14 +33,29 @@ _READ = (
 )
 
 
-def harden(headers: MutableHeaders) -> None:
-    """Adds what keeps an answer from being misread, embedded or kept; a route may have said otherwise."""
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    headers.setdefault("Content-Security-Policy", _NOTHING_LOADED)
-    # Jobs change and belong to their caller. What has a version may be kept by the caller, who asks each time.
-    headers.setdefault("Cache-Control", "private, no-cache" if "etag" in headers else "no-store")
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+def hardened(headers: RawHeaders) -> list[tuple[bytes, bytes]]:
+    """The headers and what keeps an answer from being misread, embedded or kept; a route may have said otherwise.
+
+    They are as they go over the wire, names in lower case: every answer passes here.
+    """
+    given = list(headers)
+    names = {name for name, _ in given}
+    given += _ALWAYS
+    if b"content-security-policy" not in names:
+        given.append((b"content-security-policy", _NOTHING_LOADED))
+    if b"cache-control" not in names:
+        # Jobs change and belong to their caller. What has a version may be kept by the caller, who asks each time.
+        given.append((b"cache-control", b"private, no-cache" if b"etag" in names else b"no-store"))
+    return given
 
 
 class Cors(CORSMiddleware):

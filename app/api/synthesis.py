@@ -3,34 +3,29 @@
 import math
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi import Query as QueryParameters
 from pydantic import Field
 
 from app.api.acceptance import accept, admitted
-from app.api.changes import Seen
-from app.api.dependencies import Caller, Owned, Resources
+from app.api.dependencies import Caller, Resources, resources
+from app.api.direct import DirectResponse, DirectRoute, read_query
 from app.api.estimate import Estimate
 from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import read_json
 from app.api.openapi_headers import headers, sometimes
 from app.api.problems import responses
-from app.api.schemas import EXAMPLES, JobView, Query, SpeechRequest, job_path
+from app.api.schemas import EXAMPLES, JobView, Query, SpeechRequest, job_path, job_view
 from app.api.waiting import Preference, PreferHeader, until_ended
 from app.shared.settings import Settings
 
-router = APIRouter(tags=["speech"])
+router = APIRouter(tags=["speech"], route_class=DirectRoute)
 
 
 class SynthesisQuery(Query):
     """The parameters of POST /synthesize."""
 
     dry_run: bool = Field(False, description="true: nothing is queued; the answer says what it would cost.")
-
-
-async def _speech_request(request: Request, _: Caller) -> SpeechRequest:
-    """The body, once the caller is known: a stranger learns nothing about what is valid."""
-    return await read_json(request, SpeechRequest)
 
 
 # The body is read by `json_body.py` and not by FastAPI, which therefore has to be told what it is.
@@ -55,33 +50,31 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )
 async def synthesize(
-    query: Annotated[SynthesisQuery, QueryParameters()],
-    speech_request: Annotated[SpeechRequest, Depends(_speech_request)],
     caller: Caller,
-    owned: Owned,
+    query: Annotated[SynthesisQuery, QueryParameters(), read_query(SynthesisQuery)],
     request: Request,
-    response: Response,
     idempotency_key: IdempotencyKey,
     prefer: PreferHeader = None,
-) -> JobView | Estimate:
+) -> Response:
     """Accepts a text. The answer is the job; look at its Location until it has ended, or wait with `Prefer: wait=N`."""
-    unrepeated = once(idempotency_key, caller, request.url.path, speech_request)
+    owned = resources(request)
+    # Read once the caller is known: a stranger learns nothing about what is valid.
+    speech_request = await read_json(request, SpeechRequest)
+    unrepeated = once(idempotency_key, caller, request.scope["path"], speech_request)
     if query.dry_run:
-        response.status_code = 200
-        return await _estimate(speech_request, caller, owned)
-    job = await accept(speech_request, caller, owned, once=unrepeated)
-    response.headers["Location"] = job_path(job.id)
-    preference = Preference.of(prefer)
-    seen = Seen(job, await owned.jobs.standing(job))
+        return DirectResponse((await _estimate(speech_request, caller, owned)).model_dump())
+    seen = await accept(speech_request, caller, owned, once=unrepeated)
+    answered_at_once, preference = seen.job.answered_at_once, Preference.of(prefer)
     seen = await until_ended(request, owned.changes, seen, preference.wait or 0)
     ended = seen.job.status.terminal
-    preference.apply(response, ended=ended)
     # A request that is repeated under its key gets the answer that it got first, whatever has become of its job.
-    if ended and (preference.wait or job.answered_at_once):
-        response.status_code = 200
-    else:
+    answered = ended and (preference.wait or answered_at_once)
+    response = DirectResponse(job_view(seen.job, seen.standing), 200 if answered else 202)
+    response.headers["Location"] = job_path(seen.job.id)
+    preference.apply(response, ended=ended)
+    if not answered:
         response.headers["Retry-After"] = str(poll_seconds(owned.settings))
-    return JobView.of(seen.job, seen.standing)
+    return response
 
 
 def poll_seconds(settings: Settings) -> int:

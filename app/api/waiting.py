@@ -17,7 +17,9 @@ from typing import Annotated
 
 from fastapi import Header, Request, Response
 
-from app.api.changes import Changes, Seen, Watch
+from app.api.changes import Changes, Watch
+from app.api.direct import Read
+from app.shared.job_store import Seen
 
 MOST_SECONDS = 60
 """Proxies and clients seldom hold a silent connection for longer."""
@@ -31,6 +33,7 @@ PreferHeader = Annotated[
     Header(
         alias="Prefer", description=f"`wait=N`: answer when the job has ended, or after N seconds (≤ {MOST_SECONDS})."
     ),
+    Read(lambda request: request.headers.getlist("prefer")),
 ]
 
 

@@ -13,9 +13,12 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field
+from dataclasses import fields as fields_of
 from enum import StrEnum
 from typing import Any
+
+import orjson
 
 MAX_SOURCE_BYTES = 700_000
 """Kaggle takes notebooks of less than 1,000,000 bytes; the template and the JSON around the items need some of it."""
@@ -183,21 +186,27 @@ _STORED_AS_JSON = frozenset(
     }
 )  # fmt: skip
 
+# Infinity is no JSON.
+_READ_AS_JSON = _STORED_AS_JSON - {"deadline"}
+
+SPENT_FIELDS = ("lane", "score", "source_bytes", "deadline", "phase", "phase_at", "group", "waiting", "attempts")
+"""What a job that has ended needs no longer: it is kept for weeks, and Redis keeps it in memory."""
+
 
 def to_fields(job: Job) -> dict[str, str]:
-    """The job as the fields of a Redis hash; `phase` and `progress` can so be changed without reading the text."""
+    """The job as the fields of a Redis hash; `phase` and `progress` can so be changed without reading the text.
+
+    What is as in a new job is left out, save what the scripts read.
+    """
+    told = {name: getattr(job, name) for name in _STORED_AS_JSON if getattr(job, name) != _NEW_JOB[name]}
     return {
         "id": job.id,
         "caller": job.caller,
         "created_at": repr(job.created_at),
         **speech_fields(job),
-        **({} if job.fallback is None else {"fallback": json.dumps(asdict(job.fallback))}),
+        **({} if job.fallback is None else {"fallback": _stored(job.fallback)}),
         **{name: value for name, value in (("result_key", job.result_key), ("follows", job.follows)) if value},
-        **change(
-            status=job.status,
-            phase=job.phase,
-            **{name: getattr(job, name) for name in _STORED_AS_JSON},
-        ),
+        **change(status=job.status, phase=job.phase, **{**told, "deadline": job.deadline}),
     }
 
 
@@ -208,13 +217,18 @@ def speech_fields(job: Job) -> dict[str, str]:
         "score": repr(job.lane_score),
         "seconds": repr(job.speech.estimated_seconds),
         "source_bytes": str(job.source_bytes),
-        "speech": json.dumps(asdict(job.speech)),
+        "speech": _stored(job.speech),
     }
 
 
 def change(**fields: object) -> dict[str, str]:
     """Some of a job's changeable fields as they are stored."""
-    return {name: json.dumps(value) if name in _STORED_AS_JSON else str(value) for name, value in fields.items()}
+    return {name: _json(value) if name in _STORED_AS_JSON else str(value) for name, value in fields.items()}
+
+
+def _json(value: object) -> str:
+    # orjson has no Infinity, which a deadline may be.
+    return orjson.dumps(value).decode() if value != math.inf else "Infinity"
 
 
 def from_fields(fields: Mapping[str, str]) -> Job:
@@ -226,14 +240,29 @@ def from_fields(fields: Mapping[str, str]) -> Job:
         speech=_speech(fields["speech"]),
         fallback=_speech(fields["fallback"]) if "fallback" in fields else None,
         status=JobStatus(fields["status"]),
-        phase=Phase(fields["phase"]),
+        phase=Phase(fields.get("phase", Phase.WAITING)),
         result_key=fields.get("result_key", ""),
         follows=fields.get("follows", ""),
-        **{name: json.loads(fields[name]) for name in _STORED_AS_JSON if name in fields},
+        deadline=float(fields.get("deadline", math.inf)),
+        **{name: orjson.loads(value) for name, value in fields.items() if name in _READ_AS_JSON},
     )
 
 
+def _stored(speech: Speech) -> str:
+    chosen = {name: value for name, value in vars(speech).items() if value != _USUAL_SPEECH.get(name, MISSING)}
+    return orjson.dumps(chosen).decode()
+
+
 def _speech(stored: str) -> Speech:
-    speech = json.loads(stored)
-    speech["priority"] = Priority(speech["priority"])
+    speech = orjson.loads(stored)
+    if "priority" in speech:
+        speech["priority"] = Priority(speech["priority"])
     return Speech(**speech)
+
+
+def _defaults(kind: type) -> dict[str, Any]:
+    made = {each.name: each.default_factory() for each in fields_of(kind) if each.default_factory is not MISSING}
+    return made | {each.name: each.default for each in fields_of(kind) if each.default is not MISSING}
+
+
+_NEW_JOB, _USUAL_SPEECH = _defaults(Job), _defaults(Speech)

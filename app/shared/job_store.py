@@ -16,14 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from redis.asyncio import Redis
-
 from app.shared import keys
 from app.shared.capacity import Capacity
 from app.shared.errors import Conflict, Gone, NotFound, RequestRefused
 from app.shared.eta import Pace, Paces, eta_seconds
 from app.shared.identifiers import is_id
 from app.shared.job import Job, JobStatus, change, from_fields
+from app.shared.pipelines import SharedPipelines
+from app.shared.place import PLACE_LUA, Place
 from app.shared.transition import TRANSITION_LUA, flat
 
 # Takes id, now, fields of a cancelled job as JSON, seconds for which the run remembers. Answers the status it has met.
@@ -37,6 +37,13 @@ redis.call('EXPIRE', cancels, ARGV[4])
 return met
 """
 _CANCELS_SECONDS = 7 * 24 * 3600
+
+# Takes id. Answers the fields of the job, and its place where it waits.
+_LOOK = f"""{PLACE_LUA}
+local key = '{keys.JOB}' .. ARGV[1]
+local job = redis.call('HMGET', key, 'status', 'lane')
+return {{redis.call('HGETALL', key), job[1] == '{JobStatus.QUEUED}' and place(ARGV[1], job[2])}}
+"""
 
 
 @dataclass(frozen=True)
@@ -65,28 +72,45 @@ class Standing:
 _NOWHERE = Standing()
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A job as it was read, and where it stood."""
+
+    job: Job
+    standing: Standing
+
+
 class JobStore:
     """Reads, lists and cancels jobs. Raises redis' own errors when the server does not answer."""
 
-    def __init__(self, redis: Redis, capacity: Capacity) -> None:
+    def __init__(self, redis: SharedPipelines, capacity: Capacity) -> None:
         self._redis = redis
         self._capacity = capacity
         self._paces = Paces(redis)
         self._cancel = redis.register_script(_CANCEL)
+        self._look = redis.register_script(_LOOK)
 
     async def get(self, job_id: str, caller: str) -> Job:
         """Raises NotFound for an id that is unknown or another caller's."""
         fields = cast("dict[str, str]", await self._redis.hgetall(keys.JOB + job_id) if is_id(job_id) else {})
-        if not fields or fields["caller"] != caller:
-            raise NotFound(f"there is no job '{job_id[:64]}'; GET /jobs lists yours", code="job_not_found")
-        return from_fields(fields)
+        return _own(fields, job_id, caller)
+
+    async def look(self, job_id: str, caller: str) -> Seen:
+        """The job and where it stands, at one moment. Raises NotFound for an id that is unknown or another caller's."""
+        found, place = await self._look(args=[job_id]) if is_id(job_id) else ([], None)
+        job = _own(dict(zip(found[::2], found[1::2], strict=True)), job_id, caller)
+        if job.follows and job.status is JobStatus.QUEUED:
+            return Seen(job, await self.standing(job))
+        return await self.seen(job, place)
+
+    async def seen(self, job: Job, place: Place | None) -> Seen:
+        """The job as it was read together with this place."""
+        return Seen(job, await self._standing(job, _NOWHERE if place is None else _placed(*place)))
 
     async def read(self, job_ids: Sequence[str]) -> Sequence[Job]:
         """Those of these jobs that are there, whosoever they are, in one round trip."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for job_id in job_ids:
-                pipeline.hgetall(keys.JOB + job_id)
-            return [from_fields(fields) for fields in await pipeline.execute() if fields]
+        found = await self._redis.together([("HGETALL", keys.JOB + job_id) for job_id in job_ids])
+        return [from_fields(fields) for fields in found if fields]
 
     async def pace(self, lane: str) -> Pace | None:
         """How long the lane's runs take, None before one has ended."""
@@ -112,27 +136,22 @@ class JobStore:
 
     async def _own_standings(self, jobs: Sequence[Job]) -> Sequence[Standing]:
         lanes = await self._lanes([job for job in jobs if job.status is JobStatus.QUEUED])
-        now = time.time()
-        standings = []
-        for job in jobs:
-            found = lanes.get(job.id, _NOWHERE)
-            pace = None if job.status.terminal else await self._paces.of(job.speech.lane)
-            eta = eta_seconds(job, pace, self._capacity, now, place=found.position, waiting=found.waiting)
-            standings.append(found if eta is None else replace(found, eta_seconds=eta))
-        return standings
+        return [await self._standing(job, lanes.get(job.id, _NOWHERE)) for job in jobs]
+
+    async def _standing(self, job: Job, found: Standing) -> Standing:
+        pace = None if job.status.terminal else await self._paces.of(job.speech.lane)
+        eta = eta_seconds(job, pace, self._capacity, time.time(), place=found.position, waiting=found.waiting)
+        return found if eta is None else replace(found, eta_seconds=eta)
 
     async def _lanes(self, waiting: Sequence[Job]) -> Mapping[str, Standing]:
         """The places of waiting jobs in their lanes."""
-        if not waiting:
-            return {}
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for job in waiting:
-                lane = keys.LANE + job.speech.lane
-                pipeline.zrank(lane, job.id)
-                pipeline.mget(f"{lane}:pause", f"{lane}:busy")
-            answers = await pipeline.execute()
+        commands: list[tuple[str, ...]] = []
+        for job in waiting:
+            lane = keys.LANE + job.speech.lane
+            commands += [("ZRANK", lane, job.id), ("MGET", f"{lane}:pause", f"{lane}:busy")]
+        answers = await self._redis.together(commands)
         return {
-            job.id: Standing(rank, next((json.loads(reason) for reason in reasons if reason), None))
+            job.id: _placed(rank, *reasons)
             for job, rank, reasons in zip(waiting, answers[::2], answers[1::2], strict=True)
         }
 
@@ -154,6 +173,16 @@ class JobStore:
             raise Gone("the job has expired")
         if JobStatus(met).terminal:
             raise Conflict(f"the job has ended: it is {met}", code="job_ended")
+
+
+def _own(fields: Mapping[str, str], job_id: str, caller: str) -> Job:
+    if not fields or fields["caller"] != caller:
+        raise NotFound(f"there is no job '{job_id[:64]}'; GET /jobs lists yours", code="job_not_found")
+    return from_fields(fields)
+
+
+def _placed(rank: int | None, *reasons: str | None) -> Standing:
+    return Standing(rank, next((json.loads(reason) for reason in reasons if reason), None))
 
 
 def _sharing(leader: Job, standing: Standing) -> Standing:

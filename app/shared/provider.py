@@ -152,6 +152,8 @@ class Provider(Part):
 
     def check_options(self, options: Mapping[str, object], model: Model) -> None:
         """Raises RequestRefused for an option that the model has not, or a value that it does not take."""
+        if not options:
+            return
         has = {name: option for name, option in self.options.items() if not option.models or model.id in option.models}
         for name, value in options.items():
             option = has.get(name)

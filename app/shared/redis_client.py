@@ -10,6 +10,9 @@ from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, Time
 from redis.retry import Retry
 
 from app.shared.errors import StoreUnavailable
+from app.shared.pipelines import SharedPipelines
+
+_API_SOCKET_SECONDS = 1.5
 
 
 def _options(retry: Any, socket_timeout: float) -> dict[str, Any]:
@@ -29,13 +32,13 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, **_options(retry, socket_timeout=10))
 
 
-def connect_async(url: str) -> redis.asyncio.Redis:
+def connect_async(url: str) -> SharedPipelines:
     """A client for the API; gives up after some two seconds without a server, or eight with one that hangs."""
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.1, cap=1), 4)
-    options = _options(retry, socket_timeout=1.5)
+    options = _options(retry, socket_timeout=_API_SOCKET_SECONDS)
     # A hundred requests at once wait for each other; redis' own pool would turn the next one away.
     pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=50, timeout=5, **options)
-    return redis.asyncio.Redis.from_pool(pool)
+    return SharedPipelines(pool, answer_seconds=_API_SOCKET_SECONDS)
 
 
 def connect_for_queue(url: str) -> redis.Redis:

@@ -15,6 +15,7 @@ from app.shared import keys
 from app.shared.errors import RequestRefused, StoreUnavailable
 from app.shared.job import Job, JobStatus, to_fields
 from app.shared.metrics import METRICS_LUA
+from app.shared.place import PLACE_LUA, Place
 from app.shared.result_cache import DROP_LUA, Entry, stem
 from app.shared.transition import LANE_LUA, flat
 
@@ -38,7 +39,7 @@ end
 # it has in common with a request that it may join, key of its idempotency, digest of its payload, now, and the fields
 # field, value, … of the job. '' stands for what it has not.
 # Answers a word and what belongs to it; `Submissions.submit` says which.
-_SUBMIT = f"""{LANE_LUA}{METRICS_LUA}{_REMEMBER_LUA}
+_SUBMIT = f"""{LANE_LUA}{METRICS_LUA}{PLACE_LUA}{_REMEMBER_LUA}
 local id, lane, caller, score, deadline = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local most, result, shares, same, once, payload, now = tonumber(ARGV[6]), unpack(ARGV, 7, 12)
 local job = '{keys.JOB}' .. id
@@ -100,7 +101,7 @@ if redis.call('EXISTS', job) == 0 then
   local leader = shares == '1' and redis.call('GET', '{keys.LEADER}' .. result)
   if leader and under_way(leader) then
     follow(leader)
-    return {{'accepted', 0}}
+    return {{'accepted', 0, place(id, lane)}}
   end
   if shares == '1' then redis.call('SET', '{keys.LEADER}' .. result, id, 'EX', {LEADER_SECONDS}) end
   if result ~= '' then
@@ -110,7 +111,8 @@ if redis.call('EXISTS', job) == 0 then
   enter_lane(id, lane, caller, score, deadline)
   redis.call('SADD', '{keys.LANES}', lane)
 end
-return {{'accepted', redis.call('SET', '{keys.LANE}' .. lane .. ':woken', '1', 'NX', 'EX', 10) and 1 or 0}}
+local woken = redis.call('SET', '{keys.LANE}' .. lane .. ':woken', '1', 'NX', 'EX', 10) and 1 or 0
+return {{'accepted', woken, place(id, lane)}}
 """
 
 # Takes id, caller, lane, now, result key, sha256 of the kept wav, GPU seconds that are saved, what it has in common
@@ -159,11 +161,12 @@ class Once:
 @dataclass(frozen=True)
 class Submitted:
     """What has become of a request: the job that answers it and whether the workers of its lane want waking, or the
-    kept speech that its job is to be answered with."""
+    kept speech that its job is to be answered with. `place` is a new job's."""
 
     job_id: str = ""
     wakes: bool = False
     entry: Entry | None = None
+    place: Place | None = None
 
 
 class Submissions:
@@ -206,7 +209,7 @@ class Submissions:
             return Submitted(more[0])
         if word == "found":
             return Submitted(entry=Entry.from_json(more[0]))
-        return Submitted(job.id, wakes=bool(more[0]))
+        return Submitted(job.id, wakes=bool(more[0]), place=more[1])
 
     async def answer(self, job: Job, entry: Entry, *, joining: bool = False, once: Once | None = None) -> str:
         """Writes a job that has succeeded with kept speech; its id, or that of the job that answers the request.

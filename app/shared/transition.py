@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 
 from app.shared import keys
-from app.shared.job import SOURCES, TERMINAL, JobStatus
+from app.shared.job import SOURCES, SPENT_FIELDS, TERMINAL, JobStatus
 from app.shared.metrics import METRICS_LUA
 
 # A job's place in its lane, among all and among its caller's.
@@ -85,6 +85,7 @@ local function transition(id, to, now, sources, fields)
     if to == '{JobStatus.FAILED}' then
       count('jobs_failed|' .. job[2] .. '|' .. cjson.decode(redis.call('HGET', key, 'error')).code, 1)
     end
+    redis.call('HDEL', key, {", ".join(f"'{name}'" for name in SPENT_FIELDS)})
   end
   return status
 end

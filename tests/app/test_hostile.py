@@ -15,7 +15,7 @@ JSON = {"content-type": "application/json"}
 # Any code point, lone surrogates included.
 _text = st.text(st.characters(exclude_categories=()), max_size=60)
 _value = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _text,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _text,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_text, inner, max_size=4),
     max_leaves=12,
 )

@@ -37,14 +37,17 @@ def test_a_failed_job_says_why(api: httpx.Client, workshop: Workshop) -> None:
 
 
 def test_a_job_has_the_promised_shape(api: httpx.Client, workshop: Workshop) -> None:
-    """A job has the same keys in every state."""
-    job_id = _post(api)
-    shapes = [api.get(f"/jobs/{job_id}").json().keys()]
+    """In every state a job has the same keys, and is what the documented model would make of it."""
+    job_id, failed = _post(api), _post(api)
+    jobs = [api.get(f"/jobs/{job_id}").json()]
     workshop.start(job_id)
-    shapes.append(api.get(f"/jobs/{job_id}").json().keys())
+    jobs.append(api.get(f"/jobs/{job_id}").json())
     workshop.succeed(job_id, b"RIFF")
-    shapes.append(api.get(f"/jobs/{job_id}").json().keys())
-    assert all(shape == JobView.model_fields.keys() for shape in shapes)
+    workshop.fail(failed)
+    jobs += [api.get(f"/jobs/{ended}").json() for ended in (job_id, failed)]
+    for job in jobs:
+        assert job.keys() == JobView.model_fields.keys()
+        assert JobView.model_validate(job).model_dump(mode="json") == job
 
 
 def test_paging_finds_every_job_once(api: httpx.Client) -> None:

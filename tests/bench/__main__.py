@@ -1,7 +1,9 @@
-"""The bench: what Kavox makes of two sessions of Kaggle's, beside the original's way and the best that is possible.
+"""The bench: what Kavox makes of two sessions of Kaggle's, beside the original's way and the best that is possible;
+and what its API makes of one process, beside others that do less.
 
-    make bench                        the whole table, in less than half an hour; exit status 1 when a goal is missed
-    make bench ONLY="queued lone"     parts of it: original, queued, lone, stream
+    make bench                        both tables, in less than half an hour; exit status 1 when a goal is missed
+    make bench ONLY="queued lone"     parts of the first: original, queued, lone, stream
+    make bench ONLY=api               the second
 
 How it is measured, and what was measured before: docs/bench.md. What it leaves is in data/bench.
 """
@@ -15,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.bench import kavox
+from tests.bench.api.measure import measure as measure_api
 from tests.bench.clock import SCALE, Speed
 from tests.bench.lone import lone_jobs
 from tests.bench.original import original_way
@@ -24,7 +27,8 @@ from tests.bench.texts import HEAD, STREAM_TEXTS, arrivals, texts
 FOLDER = Path("data/bench")
 FACTORS = (0.5, 1.0, 1.87)
 GPUS = (1, 2)
-PARTS = ("original", "queued", "lone", "stream")
+SESSIONS_PARTS = ("original", "queued", "lone", "stream")
+PARTS = (*SESSIONS_PARTS, "api")
 LONE_JOBS = 5
 
 
@@ -37,10 +41,15 @@ def main() -> int:
     folder = FOLDER.absolute()
     shutil.rmtree(folder, ignore_errors=True)
     began = time.monotonic()
-    table = measure(folder, options.only, options.scale)
-    for line in table.lines():
-        _say(line)
-    goals = list(table.goals())
+    goals: list[tuple[str, bool]] = []
+    if set(SESSIONS_PARTS) & set(options.only):
+        table = measure(folder, options.only, options.scale)
+        _say("\n".join(table.lines()))
+        goals += table.goals()
+    if "api" in options.only:
+        findings = measure_api(folder / "api")
+        _say("\n".join(findings.lines))
+        goals += findings.judged()
     for goal, met in goals:
         _say(f"{'met   ' if met else 'MISSED'}  {goal}")
     missed = sum(not met for _, met in goals)
@@ -50,7 +59,7 @@ def main() -> int:
 
 
 def measure(folder: Path, parts: tuple[str, ...], scale: float) -> Table:
-    """The parts of the table, one measurement after the other; only the original's three share the machine."""
+    """The parts of the first table, one measurement after the other; only the original's three share the machine."""
     table = Table()
     everything = texts()
     if "original" in parts:

@@ -20,10 +20,12 @@ Job = dict[str, Any]
 
 
 @contextlib.contextmanager
-def serving(folder: Path, speed: Speed, scale: float, workers: int = WORKERS) -> Iterator[Service]:
+def serving(folder: Path, speed: Speed, scale: float, workers: int = WORKERS, **settings: object) -> Iterator[Service]:
     """A service on a fresh `folder`, with all its workers up."""
     notebooks = write_metronome(folder / "notebooks", speed, scale)
-    service = Service(folder / "data", {"KAVOX_NOTEBOOKS_DIR": notebooks, **service_settings(scale, workers)})
+    service = Service(
+        folder / "data", {"KAVOX_NOTEBOOKS_DIR": notebooks, **service_settings(scale, workers), **settings}
+    )
     try:
         service.start()
         wait_for("the workers", lambda: service.http.get("/readyz").json()["workers"]["count"] == workers)

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
-
 from app.shared.capacity import Capacity
 from app.shared.identifiers import new_id
 from app.shared.job import Job, Priority, Speech
 from app.shared.job_store import JobStore, Standing
+from app.shared.pipelines import SharedPipelines
 from app.shared.redis_client import connect_async
 from app.shared.settings import load_settings
 from app.shared.submission import Submissions
@@ -44,7 +43,7 @@ def make_run(job: Job) -> Run:
 def submit(url: str, *jobs: Job) -> None:
     """Accepts the jobs."""
 
-    async def accept(redis: Redis) -> None:
+    async def accept(redis: SharedPipelines) -> None:
         submissions = Submissions(redis, max_waiting_jobs=1000)
         for job in jobs:
             await submissions.submit(job)
@@ -75,7 +74,7 @@ def _ask(url: str, question: Callable[[JobStore], Coroutine[Any, Any, T]]) -> T:
     return _use(url, lambda redis: question(JobStore(redis, Capacity(load_settings(), {}))))
 
 
-def _use(url: str, use: Callable[[Redis], Coroutine[Any, Any, T]]) -> T:
+def _use(url: str, use: Callable[[SharedPipelines], Coroutine[Any, Any, T]]) -> T:
     async def ask() -> T:
         redis = connect_async(url)
         answer = await use(redis)
