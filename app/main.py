@@ -110,7 +110,6 @@ def _build(settings: Settings) -> FastAPI:
         **openapi.ABOUT,
         version=version("kavox"),
         lifespan=lifespan,
-        generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,

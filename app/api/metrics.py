@@ -51,7 +51,7 @@ _HISTOGRAMS: Mapping[str, tuple[str, str, Sequence[str], Sequence[float]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot(Collector):
     """What Redis held at one moment, as Prometheus wants it."""
 

@@ -58,17 +58,15 @@ _MAKERS = (
 )
 
 
-def operation_id(route: APIRoute) -> str:
-    """What generated clients call the operation: the route's function."""
-    return route.name
-
-
 def install(app: FastAPI, settings: Settings) -> None:
     """Has the application serve the completed document at /openapi.json."""
     found = app.openapi
 
     @cache
     def openapi() -> dict[str, Any]:
+        for route in app.routes:
+            if isinstance(route, APIRoute):
+                route.operation_id = route.name  # what generated clients call it
         return _complete(found(), settings)
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own documentation does it

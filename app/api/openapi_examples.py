@@ -192,6 +192,11 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
             "by_caller": {"anne": 1800.0},
             "others_seconds": 3600.0,
         },
+        "sessions": {
+            "gpu": {"open": 1, "limit": 2},
+            "own_gpu": {"open": 0, "limit": 1},
+            "cpu": {"open": 0, "limit": 2},
+        },
         "detail": None,
     },
     "Health": {"status": "ok"},
