@@ -122,13 +122,14 @@ def _build(settings: Settings) -> FastAPI:
         ],
     )
     problems.install(app)
+    native = (jobs, audio_routes, events, logs, voices, cloning, quota, cache, metrics, operations)
+    routers = [synthesis.router, jobs.frequent, *(part.router for part in (*native, openai_speech, openai_catalog))]
+    # Not included: FastAPI would look each request's address up twice, in one router after the other. What is asked
+    # for most comes first, because addresses are tried in this order.
+    app.router.routes += [route for router in routers for route in router.routes]
     docs.install(app)
     openapi.install(app, settings)
     page.install(app)
-    native = (jobs, audio_routes, events, logs, voices, cloning, quota, cache, metrics, operations)
-    routers = [synthesis.router, jobs.frequent, *(part.router for part in (*native, openai_speech, openai_catalog))]
-    # Not included: FastAPI would look each request's address up twice, in one router after the other.
-    app.router.routes += [route for router in routers for route in router.routes]
     return app
 
 

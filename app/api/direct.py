@@ -45,8 +45,10 @@ class DirectResponse(Response):
 
     media_type = "application/json"
 
-    def __init__(self, content: Mapping[str, Any], status_code: int = 200) -> None:
-        super().__init__(orjson.dumps(content, option=orjson.OPT_UTC_Z), status_code)
+    def __init__(
+        self, content: Mapping[str, Any], status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(orjson.dumps(content, option=orjson.OPT_UTC_Z), status_code, headers)
 
 
 def read_query(model: type[BaseModel]) -> Read:

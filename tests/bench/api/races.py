@@ -104,9 +104,13 @@ def _run(contestant: Contestant, machine: Machine, load: Load, name: str, second
 
 def _goals(heats: Mapping[str, Sequence[Heat]]) -> Iterator[Goal]:
     for ours, rival, bound in RATIOS:
-        pairs = list(zip(heats[ours], heats[rival], strict=True))
-        quiet = quietest(pairs, lambda pair: max(heat.others for heat in pair))
-        yield Goal(f"{ours} / {rival}", statistics.median(mine.rate / other.rate for mine, other in quiet), bound)
+        faster = statistics.median(mine.rate / other.rate for mine, other in _quiet_pairs(heats, ours, rival))
+        yield Goal(f"{ours} / {rival}", faster, bound)
+
+
+def _quiet_pairs(heats: Mapping[str, Sequence[Heat]], ours: str, rival: str) -> Sequence[tuple[Heat, Heat]]:
+    pairs = list(zip(heats[ours], heats[rival], strict=True))
+    return quietest(pairs, lambda pair: max(heat.others for heat in pair))
 
 
 def _lines(heats: Mapping[str, Sequence[Heat]]) -> Iterator[str]:
@@ -125,3 +129,6 @@ def _lines(heats: Mapping[str, Sequence[Heat]]) -> Iterator[str]:
         f"the median of the third of {len(heats[POST])} heats in which others had least of the machine; in all heats "
         f"they had {everywhere:.0%} of its processors"
     )
+    for ours, rival, _ in RATIOS:
+        cheaper = statistics.median(other.cpu / mine.cpu for mine, other in _quiet_pairs(heats, ours, rival))
+        yield f"{ours} / {rival}: {cheaper:.4g} by the seconds of processor that the server took for an answer"
