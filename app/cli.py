@@ -158,6 +158,34 @@ def logs(job: given.JobId, url: given.Url = None, key_file: given.KeyFile = None
 
 
 @cli.command()
+def bundle(
+    job: given.JobId,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="[kavox-JOB.zip]")] = None,
+    include_text: Annotated[bool, typer.Option("--include-text", help="Do not mask the text.")] = False,
+    url: given.Url = None,
+    key_file: given.KeyFile = None,
+) -> None:
+    """Save what is needed to run an ended job again, to look into its failure; its text is masked."""
+    from app.commands.jobs import save_bundle  # noqa: PLC0415
+
+    save_bundle(job, _where(url, key_file), output, include_text=include_text)
+
+
+@cli.command()
+def replay(
+    bundle: Annotated[Path, typer.Argument(help="The zip that `kavox bundle` has saved.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The wav file to write.")] = Path("replay.wav"),
+    trust_notebook: Annotated[
+        bool, typer.Option("--trust-notebook", help="Run the bundle's own notebook, which is a program.")
+    ] = False,
+) -> None:
+    """Run the notebook of a job's bundle again, on an emulated Kaggle."""
+    from app.commands.replay import replay  # noqa: PLC0415
+
+    replay(bundle, output, trusted=trust_notebook)
+
+
+@cli.command()
 def voices(
     provider: given.Provider = None,
     language: given.Language = None,
