@@ -31,5 +31,5 @@ def with_run(notebook: Mapping[str, Any], run: Mapping[str, object]) -> str:
 def _filled(cell: Mapping[str, Any], run: Mapping[str, object]) -> Mapping[str, Any]:
     # Editors save sources as lists of lines, and Kaggle answers 500 to those.
     source = parameters_source(run) if is_parameters(cell) else "".join(cell["source"])
-    code = {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
+    code: dict[str, Any] = {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
     return {**cell, **code, "source": source}
