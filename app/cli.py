@@ -200,6 +200,18 @@ def voices(
 
 
 @cli.command()
+def mcp(
+    folder: Annotated[Path, typer.Option(help="Where files that a model asks for are written.")] = Path(),
+    url: given.Url = None,
+    key_file: given.KeyFile = None,
+) -> None:
+    """Be an MCP server on stdin and stdout: a running service as tools for language models."""
+    from app.commands.mcp_server import serve  # noqa: PLC0415
+
+    serve(_where(url, key_file), folder)
+
+
+@cli.command()
 def quota(as_json: given.AsJson = False, url: given.Url = None, key_file: given.KeyFile = None) -> None:
     """Show what is left of the week's GPU hours."""
     from app.commands.offers import show_quota  # noqa: PLC0415
