@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 
 from app.api import audio as audio_routes
 from app.api import (
+    bundle,
     cache,
     cloning,
     docs,
@@ -122,7 +123,7 @@ def _build(settings: Settings) -> FastAPI:
         ],
     )
     problems.install(app)
-    native = (jobs, audio_routes, events, logs, voices, cloning, quota, cache, metrics, operations)
+    native = (jobs, audio_routes, events, logs, bundle, voices, cloning, quota, cache, metrics, operations)
     routers = [synthesis.router, jobs.frequent, *(part.router for part in (*native, openai_speech, openai_catalog))]
     # Not included: FastAPI would look each request's address up twice, in one router after the other. What is asked
     # for most comes first, because addresses are tried in this order.
