@@ -11,7 +11,7 @@ from tests.bench.api.stage import TEXTBOOK, api, load, valkey
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything; as given, the table takes about five minutes."""
+    """How much of everything; as given, the table takes about five minutes, ten on a busy machine."""
 
     rounds: int = 60
     seconds: float = 0.3
