@@ -39,7 +39,7 @@ export function showKept({ enabled, entries, bytes: size, hits, shared, gpu_seco
   byId("kept").textContent = enabled
     ? [
         `${counted(entries, "clip")}, ${bytes(size)}.`,
-        `${counted(hits + shared, "job")} answered without speaking anew.`,
+        hits + shared ? `${counted(hits + shared, "job")} answered without speaking anew.` : "",
         saved ? `${duration(saved)} of GPU saved.` : "",
       ].join(" ")
     : "Nothing is kept: KAVOX_CACHE_MAX_MEGABYTES is 0.";
