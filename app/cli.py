@@ -32,7 +32,7 @@ def main() -> None:
     except KavoxError as error:
         _fail(error.detail, exit_code(error))
     except OSError as error:
-        _fail(str(error), 1)
+        _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 1)
     # What typer makes of Ctrl-C.
     if code == CANCELED:
         _fail("stopped", CANCELED)
