@@ -22,8 +22,8 @@ export async function showPlace() {
   } catch (problem) {
     // Not ready is an answer too.
     state = problem.body?.kaggle ? problem.body : null;
-    const away = `${problem.detail} This page goes on by itself once it does.`;
-    showText(byId("trouble"), state ? `Not ready. ${state.missing.join(" ")}` : problem.status === 0 ? away : problem.detail);
+    const trouble = problem.status === 0 ? `${problem.detail} This page goes on by itself once it does.` : problem.detail;
+    showText(byId("trouble"), state ? `Not ready. ${state.missing.join(" ")}` : trouble);
   }
   if (state?.ready) showText(byId("trouble"), "");
   if (!state) return null;
