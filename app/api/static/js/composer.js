@@ -41,7 +41,11 @@ export class Composer {
       button: byId("load"),
       input: byId("file"),
       loaded: () => this.#changed(),
-      refused: (detail) => showFieldProblem(this.#form, "text", detail),
+      refused: (detail) => {
+        // Its answer would take away what is said here.
+        this.#estimate.stop();
+        showFieldProblem(this.#form, "text", detail);
+      },
     });
   }
 
