@@ -21,6 +21,7 @@ from app.api import audio as audio_routes
 from app.api import (
     cache,
     cloning,
+    deliveries,
     docs,
     events,
     jobs,
@@ -35,6 +36,7 @@ from app.api import (
     quota,
     synthesis,
     voices,
+    webhooks,
 )
 from app.api.admission import Admission
 from app.api.body_limit import BodyLimit, body_limit
@@ -125,8 +127,9 @@ def _build(settings: Settings) -> FastAPI:
     docs.install(app)
     openapi.install(app, settings)
     page.install(app)
-    native = (jobs, audio_routes, events, logs, voices, cloning, quota, cache, metrics, operations)
-    routers = [synthesis.router, jobs.frequent, *(part.router for part in (*native, openai_speech, openai_catalog))]
+    of_jobs = (jobs, audio_routes, events, logs, deliveries)
+    parts = (*of_jobs, webhooks, voices, cloning, quota, cache, metrics, operations, openai_speech, openai_catalog)
+    routers = [synthesis.router, jobs.frequent, *(part.router for part in parts)]
     # Not included: FastAPI would look each request's address up twice, in one router after the other.
     app.router.routes += [route for router in routers for route in router.routes]
     return app

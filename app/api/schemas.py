@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from app.shared.audio_formats import FORMATS
 from app.shared.job import JobStatus
 from app.shared.job_view import JobView
+from app.shared.receivers import MAX_URL_CHARS
 
 Choice = Annotated[str, Field(min_length=1, max_length=200)]
 """The name of something that a manifest lists."""
@@ -20,10 +22,48 @@ def _whole(value: object) -> object:
 
 Seed = Annotated[int, Field(ge=0, lt=2**31), BeforeValidator(_whole)]
 
+EventName = Literal["started", "progress", "succeeded", "failed", "canceled"]
+
+
+class WebhookWish(BaseModel):
+    """Where to send a message, and about which events."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    url: str = Field(
+        description="https, or a host of KAVOX_WEBHOOK_ALLOWED_HOSTS.",
+        max_length=MAX_URL_CHARS,
+        json_schema_extra={"minLength": 1, "examples": ["https://example.org/kavox"]},
+    )
+    events: list[EventName] = Field(
+        ["succeeded", "failed", "canceled"], min_length=1, description="progress comes every five seconds at most."
+    )
+
+
+def _webhook(wish: object) -> object:
+    """The URL alone is enough."""
+    if isinstance(wish, str):
+        return {"url": wish}
+    if wish is None or isinstance(wish, dict):
+        return wish
+    raise PydanticCustomError("webhook_type", 'must be a URL, or an object with "url" and "events"')
+
+
+_WEBHOOK_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": MAX_URL_CHARS, "description": "The URL alone."},
+        WebhookWish.model_json_schema(),
+        {"type": "null"},
+    ]
+}
+
 EXAMPLES: dict[str, Any] = {
     "the text alone": {"value": {"text": "The quick brown fox jumps over the lazy dog."}},
     "with a provider and a voice": {
         "value": {"text": "Hello from Kavox.", "provider": "hibari", "voice": "heart", "metadata": {"page": 12}}
+    },
+    "with a webhook": {
+        "value": {"text": "Hello.", "webhook": {"url": "https://example.org/kavox", "events": ["succeeded", "failed"]}}
     },
 }
 """Requests that work when pasted."""
@@ -54,6 +94,9 @@ class SpeechRequest(BaseModel):
         json_schema_extra={"pattern": "^local:"},
     )
     options: dict[str, Any] = Field({}, description="Settings of the engine, as GET /providers lists them.")
+    webhook: Annotated[WebhookWish | None, BeforeValidator(_webhook), WithJsonSchema(_WEBHOOK_SCHEMA)] = Field(
+        None, description="Who is told when something happens to the job: a URL, or one with events."
+    )
     metadata: dict[str, Any] = Field({}, description="Yours: kept with the job and given back, up to 16 KiB.")
 
 

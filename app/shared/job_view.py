@@ -67,6 +67,13 @@ class Urls(BaseModel):
     logs: str
 
 
+class WebhookView(BaseModel):
+    """Who is told of a job, and of what."""
+
+    url: str
+    events: Sequence[str]
+
+
 class JobView(BaseModel):
     """A job and how far it has come."""
 
@@ -97,6 +104,7 @@ class JobView(BaseModel):
     run: RunView | None
     gpu_seconds: float | None = Field(description="The job's share of its runs' GPU time; null until a run has ended.")
     metadata: dict[str, Any]
+    webhook: WebhookView | None
     urls: Urls
 
 
@@ -143,6 +151,7 @@ def job_view(job: Job, standing: Standing) -> dict[str, Any]:
         "run": job.run and _shown(job.run, RunView),
         "gpu_seconds": _gpu_seconds(job),
         "metadata": speech.metadata,
+        "webhook": job.webhook and _shown(job.webhook, WebhookView),
         "urls": {"self": path, "audio": f"{path}/audio", "logs": f"{path}/logs"},
     }
 
