@@ -53,7 +53,11 @@ _PROGRESS = f"{JOB}.{WebhookEvent.PROGRESS}"
 
 
 class NothingToTell(Exception):  # noqa: N818  # no error: events that came later say it all
-    """The delivery is of no use any more; the arguments are the code and the detail of why."""
+    """The delivery is of no use any more."""
+
+    def __init__(self, detail: str, *, code: str) -> None:
+        super().__init__(detail)
+        self.why = {"code": code, "detail": detail}
 
 
 class Couriers:
@@ -116,23 +120,24 @@ class Couriers:
         try:
             body, secrets = await asyncio.to_thread(self._message, delivery)
         except NothingToTell as reason:
-            code, detail = reason.args
+            error = reason.why
         except RedisError:
             raise
         except Exception:
             # As everything else that fails, it is tried again, and not for ever.
             log.exception("webhook not made", delivery=delivery.id)
-            code, detail = KavoxError.code, "the message could not be made; the log says why"
+            error = {"code": KavoxError.code, "detail": "the message could not be made; the log says why"}
         else:
             return await poster.post(delivery.url, body, self._headers(delivery, body, secrets))
-        return Posted(Attempt(time.time(), 0.0, error={"code": code, "detail": detail}))
+        return Posted(Attempt(time.time(), 0.0, error=error))
 
     def _message(self, delivery: Delivery) -> tuple[bytes, list[str]]:
         """The body, and what signs it. Raises NothingToTell."""
         gone = cast("str | None", self._redis.get(_gone_key(delivery)))
         # Whoever names the URL anew after that, or wants the delivery again, means it.
         if gone is not None and float(gone) >= max(created_at(delivery.subject), delivery.wished_at):
-            raise NothingToTell("webhook_gone", "the receiver has answered 410 before: it wants nothing more")
+            detail = "the receiver has answered 410 before: it wants nothing more"
+            raise NothingToTell(detail, code="webhook_gone")
         # Progress is told as it is by now.
         of = time.time() if delivery.type == _PROGRESS else delivery.created_at
         message = {"type": delivery.type, "timestamp": datetime.fromtimestamp(of, UTC), "data": self._data(delivery)}
@@ -144,10 +149,10 @@ class Couriers:
             return cast("Mapping[str, object]", json.loads(delivery.data))
         fields = cast("dict[str, str]", self._redis.hgetall(keys.JOB + delivery.subject))
         if not fields:
-            raise NothingToTell("webhook_superseded", "the job is no longer kept")
+            raise NothingToTell("the job is no longer kept", code="webhook_superseded")
         job = job_as_it_was(fields, json.loads(delivery.data)) if delivery.data else from_fields(fields)
         if delivery.type == _PROGRESS and job.status.terminal:
-            raise NothingToTell("webhook_superseded", "the job ended before its progress was told")
+            raise NothingToTell("the job ended before its progress was told", code="webhook_superseded")
         return job_view(job, Standing())
 
     def _headers(self, delivery: Delivery, body: bytes, secrets: list[str]) -> Mapping[str, str]:
