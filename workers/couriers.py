@@ -73,7 +73,12 @@ class Couriers:
 
     def run(self) -> None:
         """Delivers until the worker is told to stop. What is under way then is tried again by another worker."""
-        asyncio.run(self._run())
+        while not self._stopping.requested:
+            try:
+                asyncio.run(self._run())
+            except Exception:
+                log.exception("couriers failed; they begin anew")
+                self._stopping.wait(_OUTAGE_SECONDS)
 
     async def _run(self) -> None:
         settings = self._settings

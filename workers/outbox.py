@@ -6,14 +6,17 @@ event, when a worker dies after sending and before writing that down, and never 
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
+import structlog
 from redis import Redis
 
 from app.shared import keys
 from app.shared.clock import CLOCK_LUA
 from app.shared.deliveries import MOST_ATTEMPTS_KEPT, Attempt, Delivery, DeliveryStatus
 from app.shared.metrics import METRICS_LUA
+
+log = structlog.get_logger()
 
 MOST_PER_DESTINATION = 4
 _DESTINATIONS_AT_ONCE = 100
@@ -102,8 +105,16 @@ class Outbox:
 
     def claim(self, most: int) -> Sequence[Delivery]:
         """Takes up what is due, so many at most; there may be more where this is not empty."""
-        taken = cast("list[Any]", self._claim(args=[most, self._lease_seconds]))
-        return [Delivery.from_fields(one, dict(zip(fields[::2], fields[1::2], strict=True))) for one, fields in taken]
+        taken = cast("list[tuple[str, list[str]]]", self._claim(args=[most, self._lease_seconds]))
+        return [delivery for one, fields in taken if (delivery := self._read(one, fields))]
+
+    def _read(self, delivery_id: str, fields: Sequence[str]) -> Delivery | None:
+        try:
+            return Delivery.from_fields(delivery_id, dict(zip(fields[::2], fields[1::2], strict=True)))
+        except (KeyError, ValueError):
+            log.exception("delivery not readable, forgotten", delivery=delivery_id)
+            self._redis.delete(keys.DELIVERY + delivery_id)
+            return None
 
     def settle(
         self, delivery: Delivery, attempt: Attempt, status: DeliveryStatus, *, wait: float = 0.0, rest: float = 0.0
