@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 
 from app.api import audio as audio_routes
 from app.api import (
+    bundle,
     cache,
     cloning,
     deliveries,
@@ -127,7 +128,7 @@ def _build(settings: Settings) -> FastAPI:
     docs.install(app)
     openapi.install(app, settings)
     page.install(app)
-    of_jobs = (jobs, audio_routes, events, logs, deliveries)
+    of_jobs = (jobs, audio_routes, events, logs, bundle, deliveries)
     parts = (*of_jobs, webhooks, voices, cloning, quota, cache, metrics, operations, openai_speech, openai_catalog)
     routers = [synthesis.router, jobs.frequent, *(part.router for part in parts)]
     # Not included: FastAPI would look each request's address up twice, in one router after the other.
