@@ -24,7 +24,6 @@ from standardwebhooks import Webhook
 from app.shared import keys
 from app.shared.deliveries import Attempt, Delivery, DeliveryStatus
 from app.shared.errors import KavoxError
-from app.shared.identifiers import created_at
 from app.shared.job import from_fields, job_as_it_was
 from app.shared.job_store import Standing
 from app.shared.job_view import job_view
@@ -140,7 +139,7 @@ class Couriers:
         """The body, and what signs it. Raises NothingToTell."""
         gone = cast("str | None", self._redis.get(_gone_key(delivery)))
         # Whoever names the URL anew after that, or wants the delivery again, means it.
-        if gone is not None and float(gone) >= max(created_at(delivery.subject), delivery.wished_at):
+        if gone is not None and float(gone) >= delivery.wished_at:
             detail = "the receiver has answered 410 before: it wants nothing more"
             raise NothingToTell(detail, code="webhook_gone")
         # Progress is told as it is by now.

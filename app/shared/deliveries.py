@@ -23,7 +23,6 @@ from redis import Redis
 from app.shared import keys
 from app.shared.clock import CLOCK_LUA
 from app.shared.errors import NotFound
-from app.shared.identifiers import is_id
 from app.shared.pipelines import SharedPipelines
 
 PROGRESS_SECONDS = 5
@@ -62,7 +61,8 @@ local function tell(record, subject, subscription, type, data, due)
   local id = subject .. '-' .. redis.call('HINCRBY', record, 'told', 1)
   redis.call(
     'HSET', '{keys.DELIVERY}' .. id, 'subject', subject, 'type', type, 'caller', wish.caller, 'url', wish.url,
-    'destination', wish.destination, 'created_at', clock(), 'data', data, 'status', 'pending', 'tries', 0, 'claims', 0
+    'destination', wish.destination, 'created_at', clock(), 'data', data, 'status', 'pending', 'tries', 0, 'claims', 0,
+    'wished_at', wish.wished_at
   )
   redis.call('RPUSH', '{keys.DELIVERIES}' .. subject, id)
   enqueue(wish.destination, id, due or clock())
@@ -136,8 +136,9 @@ class Attempt:
 class Delivery:
     """One event for one URL. Times are seconds since 1970.
 
-    `data` is what it tells, as JSON; of a job only what held for that moment, or ''. `tries` counts its attempts since
-    it was last asked for, which was at `wished_at`; `claims` who has taken it up. `due` is when it will be tried again.
+    `data` is what it tells, as JSON; of a job only what held for that moment, or ''. Its caller has last asked for it at
+    `wished_at`, first in the request. `tries` counts its attempts since the event or a redelivery, `claims` who has
+    taken it up. `due` is when it will be tried again.
     """
 
     id: str
@@ -170,7 +171,7 @@ class Delivery:
             status=DeliveryStatus(fields["status"]),
             tries=int(fields["tries"]),
             claims=int(fields["claims"]),
-            wished_at=float(fields.get("wished_at", 0)),
+            wished_at=float(fields["wished_at"]),
             **more,
         )
 
@@ -198,10 +199,9 @@ class Deliveries:
 
     async def get(self, subject: str, delivery_id: str) -> Delivery:
         """Raises NotFound for one that is not the subject's."""
-        if is_id(subject) and delivery_id.startswith(f"{subject}-"):
-            for delivery in await self.of(subject):
-                if delivery.id == delivery_id:
-                    return delivery
+        for delivery in await self.of(subject):
+            if delivery.id == delivery_id:
+                return delivery
         raise NotFound(f"there is no delivery '{delivery_id[:64]}'", code="delivery_not_found")
 
     async def redeliver(self, delivery: Delivery) -> None:

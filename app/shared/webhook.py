@@ -6,6 +6,7 @@ The headers are webhook-id, webhook-timestamp and webhook-signature. How events 
 are sent in `workers/couriers.py`.
 """
 
+import time
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -36,4 +37,10 @@ def subscription(url: str, events: Sequence[str], caller: str, allowed: AllowedH
     """
     receiver = allowed.check(url)
     destination = f"{receiver.host}:{receiver.port}:{caller}"
-    return {"url": url, "events": list(dict.fromkeys(events)), "caller": caller, "destination": destination}
+    return {
+        "url": url,
+        "events": list(dict.fromkeys(events)),
+        "caller": caller,
+        "destination": destination,
+        "wished_at": time.time(),
+    }

@@ -171,7 +171,7 @@ def test_progress_is_told_once_in_a_while(
 
 def test_other_things_may_have_events_too(redis: Redis, place: Place, receiver: Receiver) -> None:
     """Whatever has an id and a record: what it tells, it says itself."""
-    subject = "19abcdef0120123456789"
+    subject = "thing-19abcdef0120123456789"
     wish = subscription(receiver.url, ["completed"], "anne", settings_of(place).webhook_receivers)
     tell = redis.register_script(
         f"{TELL_LUA} return {{tell('kavox:thing:' .. ARGV[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4])}}"
