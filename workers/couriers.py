@@ -11,6 +11,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import cast
@@ -74,14 +75,17 @@ class Couriers:
         """Delivers until the worker is told to stop. What is under way then is tried again by another worker."""
         while not self._stopping.requested:
             try:
-                asyncio.run(self._run())
+                asyncio.run(self._serve())
             except Exception:
                 log.exception("couriers failed; they begin anew")
                 self._stopping.wait(_OUTAGE_SECONDS)
 
-    async def _run(self) -> None:
-        settings = self._settings
-        poster = Poster(settings.webhook_receivers, timeout_seconds=settings.webhook_timeout_seconds)
+    async def _serve(self) -> None:
+        allowed, seconds = self._settings.webhook_receivers, self._settings.webhook_timeout_seconds
+        async with aclosing(Poster(allowed, timeout_seconds=seconds)) as poster:
+            await self._deliver_all(poster)
+
+    async def _deliver_all(self, poster: Poster) -> None:
         under_way: set[asyncio.Task[None]] = set()
         freed = asyncio.Event()
 
@@ -106,7 +110,6 @@ class Couriers:
                 await _wait(freed, pause)
         if under_way:
             await asyncio.wait(under_way, timeout=_FAREWELL_SECONDS)
-        await poster.aclose()
 
     async def _deliver(self, delivery: Delivery, poster: Poster) -> None:
         about = {"delivery": delivery.id, "type": delivery.type}
@@ -123,16 +126,15 @@ class Couriers:
     async def _posted(self, delivery: Delivery, poster: Poster) -> Posted:
         try:
             body, secrets = await asyncio.to_thread(self._message, delivery)
+            return await poster.post(delivery.url, body, self._headers(delivery, body, secrets))
         except NothingToTell as reason:
             error = reason.why
         except RedisError:
             raise
         except Exception:
             # As everything else that fails, it is tried again, and not for ever.
-            log.exception("webhook not made", delivery=delivery.id)
-            error = {"code": KavoxError.code, "detail": "the message could not be made; the log says why"}
-        else:
-            return await poster.post(delivery.url, body, self._headers(delivery, body, secrets))
+            log.exception("webhook failed here", delivery=delivery.id)
+            error = {"code": KavoxError.code, "detail": "something went wrong here; the log says what"}
         return Posted(Attempt(time.time(), 0.0, error=error))
 
     def _message(self, delivery: Delivery) -> tuple[bytes, list[str]]:

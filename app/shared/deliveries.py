@@ -136,8 +136,8 @@ class Attempt:
 class Delivery:
     """One event for one URL. Times are seconds since 1970.
 
-    `data` is what it tells, as JSON; of a job only what held for that moment, or ''. Its caller has last asked for it at
-    `wished_at`, first in the request. `tries` counts its attempts since the event or a redelivery, `claims` who has
+    `data` is what it tells, as JSON; of a job only what held for that moment, or ''. Its caller has asked for it at
+    `wished_at`, in the request or later. `tries` counts its attempts since the event or a redelivery, `claims` who has
     taken it up. `due` is when it will be tried again.
     """
 
