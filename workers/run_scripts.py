@@ -133,7 +133,7 @@ for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
   local open = job[1] == '{JobStatus.RUNNING}' or job[1] == '{JobStatus.CANCELING}'
   if open and belongs(id, ARGV[2]) then
     show(id, shown)
-    if job[2] then tell_progress(id, job[2]) end
+    if job[2] then pcall(tell_progress, id, job[2]) end
   end
 end
 """

@@ -140,7 +140,7 @@ count('jobs_ended|' .. lane .. '|{JobStatus.SUCCEEDED}', 1)
 count('cache|hit', 1)
 count('gpu_seconds_saved', saved)
 local webhook = redis.call('HGET', job, 'webhook')
-if webhook then tell_end(id, webhook, '{JobStatus.SUCCEEDED}') end
+if webhook then pcall(tell_end, id, webhook, '{JobStatus.SUCCEEDED}') end
 remember(id, same, once, payload)
 return ''
 """

@@ -58,7 +58,8 @@ local function error_code(stored)
   local error = stored and cjson.decode(stored)
   return type(error) == 'table' and error.code or 'unknown'
 end
--- A start is told as it was: the job may have ended before its receiver hears of it.
+-- A start is told as it was: the job may have ended before its receiver hears of it. Called with pcall, as what tells
+-- of the end is: where a wish cannot be read, the change itself is made.
 local function tell_start(id, webhook)
   local key, moment = '{keys.JOB}' .. id, {{}}
   for _, field in ipairs({{'status', 'phase', 'started_at', 'run'}}) do
@@ -85,7 +86,7 @@ local function transition(id, to, now, sources, fields)
     leave_lane(id, job[2], job[1])
   end
   if to == '{JobStatus.RUNNING}' and redis.call('HSETNX', key, 'started_at', now) == 1 and job[5] then
-    tell_start(id, job[5])
+    pcall(tell_start, id, job[5])
   end
   if to == '{JobStatus.RUNNING}' or to == '{JobStatus.CANCELING}' then
     redis.call('ZADD', '{keys.RUNNING}', now, id)
@@ -99,7 +100,7 @@ local function transition(id, to, now, sources, fields)
     if to == '{JobStatus.FAILED}' then
       count('jobs_failed|' .. job[2] .. '|' .. error_code(redis.call('HGET', key, 'error')), 1)
     end
-    if job[5] then tell_end(id, job[5], to) end
+    if job[5] then pcall(tell_end, id, job[5], to) end
     redis.call('HDEL', key, {", ".join(f"'{name}'" for name in SPENT_FIELDS)})
   end
   return status

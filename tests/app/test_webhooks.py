@@ -197,3 +197,14 @@ def test_nothing_is_left_of_a_job_that_is_no_longer_kept(
     assert api.get(f"/jobs/{job_id}/deliveries").status_code == 404
     for name in (keys.DELIVERY, keys.DELIVERIES, keys.DUE_DELIVERIES, keys.SENDING_DELIVERIES):
         assert redis.keys(f"{name}*") == []
+
+
+def test_a_wish_that_cannot_be_read_stops_no_job(api: httpx.Client, workshop: Workshop, redis: Redis) -> None:
+    """Whatever has become of its record, the job ends once."""
+    job_id = accepted(api, f"http://{LOOPBACK}:9/")
+    redis.hset(keys.JOB + job_id, "webhook", '{"url": 7}')
+    workshop.start(job_id)
+    workshop.fail(job_id)
+    assert redis.hget(keys.JOB + job_id, "status") == "failed"
+    assert redis.zscore(keys.FINISHED, job_id)
+    assert redis.hget(keys.JOB + job_id, "lane") is None
