@@ -24,7 +24,8 @@ def grow(
 ) -> None:
     """`apis` and `urls` by the number of jobs that each is to have."""
     requests = {count: _requests(api, urls[count], count) for count, api in apis.items()}
-    machine, pairs = Machine(), []
+    machine = Machine()
+    pairs: list[tuple[dict[int, float], float]] = []
     for number in range(-1, rounds):
         slowest: dict[int, float] = {}
         with machine.watched() as others:
@@ -33,7 +34,7 @@ def grow(
                 assert set(told["statuses"]) == {"200"}, told
                 slowest[count] = told["p99"]
         if number >= 0:  # the first round warms both up
-            pairs.append((slowest, *others))
+            pairs.append((slowest, others[0]))
     quiet = quietest(pairs, lambda pair: pair[1])
     few, many = sorted(apis)
     findings.add(
