@@ -125,14 +125,15 @@ def _build(settings: Settings) -> FastAPI:
         ],
     )
     problems.install(app)
-    docs.install(app)
-    openapi.install(app, settings)
-    page.install(app)
     of_jobs = (jobs, audio_routes, events, logs, bundle, deliveries)
     parts = (*of_jobs, webhooks, voices, cloning, quota, cache, metrics, operations, openai_speech, openai_catalog)
     routers = [synthesis.router, jobs.frequent, *(part.router for part in parts)]
-    # Not included: FastAPI would look each request's address up twice, in one router after the other.
+    # Not included: FastAPI would look each request's address up twice, in one router after the other. What is asked
+    # for most comes first, because addresses are tried in this order.
     app.router.routes += [route for router in routers for route in router.routes]
+    docs.install(app)
+    openapi.install(app, settings)
+    page.install(app)
     return app
 
 
