@@ -9,10 +9,11 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from redis.exceptions import RedisError
 from sse_starlette.sse import AppStatus
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -43,6 +44,7 @@ from app.api.conversions import Conversions
 from app.api.dependencies import Resources
 from app.api.head import HeadAsGet
 from app.api.kept_speech import KeptSpeech
+from app.api.keyring import Keyring
 from app.api.recording import AT_ONCE
 from app.api.request_context import RequestContext, UnexpectedErrors
 from app.api.security import cors
@@ -59,6 +61,8 @@ from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
 from app.shared.submission import Submissions
 from app.shared.voice_store import VoiceStore
+
+_FIRST_LOOK_SECONDS = 2.0
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -82,9 +86,10 @@ def _build(settings: Settings) -> FastAPI:
         job_store = JobStore(redis, Capacity(settings, providers))
         conversions = Conversions(audio, Scratch(settings.data_dir / "scratch"))
         changes = Changes(redis, job_store, leaving=lambda: AppStatus.should_exit)
+        keyring = Keyring(redis, open_here=settings.open_to is None)
         app.state.resources = Resources(
             settings=settings,
-            callers=settings.callers,
+            keyring=keyring,
             admission=Admission.of(settings, providers),
             audio=audio,
             redis=redis,
@@ -97,12 +102,17 @@ def _build(settings: Settings) -> FastAPI:
             decoding=asyncio.Semaphore(AT_ONCE),
             conversions=conversions,
         )
-        serving_changes = asyncio.create_task(changes.serve())
+        # The first request is to find the keys; where Redis is away it is told so.
+        with suppress(RedisError, TimeoutError):
+            async with asyncio.timeout(_FIRST_LOOK_SECONDS):
+                await keyring.load()
+        serving = [asyncio.create_task(part.serve()) for part in (changes, keyring)]
         _spare_the_collector()
         try:
             yield
         finally:
-            serving_changes.cancel()
+            for task in serving:
+                task.cancel()
             await redis.aclose()
             await run_in_threadpool(queue_redis.close)
 
@@ -123,13 +133,19 @@ def _build(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     docs.install(app)
-    openapi.install(app, settings)
+    openapi.install(app, settings, needs_keys=lambda: _needs_keys(app))
     page.install(app)
     native = (jobs, audio_routes, events, logs, voices, cloning, quota, cache, metrics, operations)
     routers = [synthesis.router, jobs.frequent, *(part.router for part in (*native, openai_speech, openai_catalog))]
     # Not included: FastAPI would look each request's address up twice, in one router after the other.
     app.router.routes += [route for router in routers for route in router.routes]
     return app
+
+
+def _needs_keys(app: FastAPI) -> bool:
+    """Whether requests need a key; a service that has not started is taken for one of those."""
+    owned: Resources | None = getattr(app.state, "resources", None)
+    return owned is None or owned.keyring.mode != "this_machine_only"
 
 
 def _spare_the_collector() -> None:

@@ -206,6 +206,7 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
         "redis": {"mode": "embedded", "reachable": True},
         "kaggle": {"mode": "emulated", "url": "http://127.0.0.1:8001"},
         "workers": {"count": 1},
+        "keys": {"mode": "this_machine_only"},
     },
     "ModelView": _MODEL,
     "ModelList": {"object": "list", "data": [_MODEL]},

@@ -106,6 +106,7 @@ STATUS: Mapping[type[Exception], int] = {
     MalformedRequest: 400,
     errors.Unauthorized: 401,
     OriginRefused: 403,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Gone: 410,

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from app.api.dependencies import Caller, Config, Connection
+from app.api.dependencies import Caller, Config, Connection, Operates
 from app.api.problems import responses
 from app.shared.quota import Quota, QuotaReading
 from app.shared.settings import Settings
@@ -37,7 +37,7 @@ class KavoxShareView(BaseModel):
 
     week_start: datetime
     seconds: Annotated[float, Field(description="Of all callers.")]
-    by_caller: Annotated[Mapping[str, float], Field(description="Yours; all callers' where no keys are set.")]
+    by_caller: Annotated[Mapping[str, float], Field(description="Yours; with the scope admin all callers'.")]
     others_seconds: Annotated[
         float | None, Field(description="What Kaggle counts and Kavox did not use; null while that is not known.")
     ]
@@ -68,11 +68,11 @@ class QuotaView(BaseModel):
 
 
 @router.get("/quota", responses=responses(401, 503))
-async def read_quota(redis: Connection, settings: Config, caller: Caller) -> QuotaView:
+async def read_quota(redis: Connection, settings: Config, caller: Caller, everyones: Operates) -> QuotaView:
     """The GPU quota, as a worker last read it; asking makes a worker read it again."""
     state = await Quota(redis, settings.kaggle_host).state()
     shares = state.shares.by_caller
-    shown = {caller: shares.get(caller, 0.0)} if settings.callers else shares
+    shown = shares if everyones else {caller: shares.get(caller, 0.0)}
     gpu = None if state.reading is None else _gpu(state.reading, settings)
     return QuotaView(
         gpu=gpu,

@@ -18,7 +18,8 @@
         ├── NotFound              no such thing, or it belongs to another caller
         ├── Conflict              the thing exists, but not in a state that allows this
         ├── Gone                  it was there and has expired
-        ├── Unauthorized          the key is missing or wrong
+        ├── Unauthorized          the key is missing, wrong, revoked or expired
+        ├── Forbidden             the key is right, and its scopes do not allow this
         ├── CredentialsRejected   Kaggle does not accept the credentials
         ├── InjectionFailed       the notebook template cannot take the run's items
         ├── ReferenceRefused      the recording of a cloned voice is gone, or the host does not take it
@@ -188,6 +189,12 @@ class Unauthorized(Permanent):
     """The request carries no key, or a wrong one."""
 
     code = "unauthorized"
+
+
+class Forbidden(Permanent):
+    """The request carries a right key that does not have the scope for it."""
+
+    code = "missing_scope"
 
 
 class CredentialsRejected(Permanent):
