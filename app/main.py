@@ -45,6 +45,7 @@ from app.api.dependencies import Resources
 from app.api.head import HeadAsGet
 from app.api.kept_speech import KeptSpeech
 from app.api.keyring import Keyring
+from app.api.rate_limits import RateLimits
 from app.api.recording import AT_ONCE
 from app.api.request_context import RequestContext, UnexpectedErrors
 from app.api.security import cors
@@ -56,6 +57,8 @@ from app.shared.job_queue import JobQueue
 from app.shared.job_store import JobStore
 from app.shared.logs import set_up_logs
 from app.shared.provider import load_providers
+from app.shared.quota import Quota
+from app.shared.rates import RateLimiter
 from app.shared.redis_client import connect_async, connect_for_queue
 from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
@@ -90,6 +93,8 @@ def _build(settings: Settings) -> FastAPI:
         app.state.resources = Resources(
             settings=settings,
             keyring=keyring,
+            rates=RateLimiter(redis),
+            quota=Quota(redis, settings.kaggle_host),
             admission=Admission.of(settings, providers),
             audio=audio,
             redis=redis,
@@ -127,6 +132,7 @@ def _build(settings: Settings) -> FastAPI:
             Middleware(RequestContext),
             *cors(settings),
             Middleware(UnexpectedErrors),
+            Middleware(RateLimits),
             Middleware(HeadAsGet),
             Middleware(BodyLimit, limit=body_limit(settings.max_text_chars), longer={"/voices": FORM_LIMIT}),
         ],

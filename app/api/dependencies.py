@@ -25,6 +25,8 @@ from app.shared.audio_store import AudioStore
 from app.shared.errors import Forbidden, Unauthorized
 from app.shared.job_queue import JobQueue
 from app.shared.job_store import JobStore
+from app.shared.quota import Quota
+from app.shared.rates import RateLimiter
 from app.shared.settings import Settings, is_loopback
 from app.shared.submission import Submissions
 from app.shared.voice_store import VoiceStore
@@ -39,6 +41,8 @@ class Resources:
 
     settings: Settings
     keyring: Keyring
+    rates: RateLimiter
+    quota: Quota
     admission: Admission
     audio: AudioStore
     redis: Redis

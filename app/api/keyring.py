@@ -8,7 +8,7 @@ whether there is any key.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 import structlog
@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from app.shared import keys
 from app.shared.api_key import NO_LIMITS, ApiKey, Limits, id_within, is_whole
 from app.shared.errors import StoreUnavailable, Unauthorized
+from app.shared.rates import Rate
 
 _REFRESH_SECONDS = 2.0
 _RETRY_SECONDS = 0.5
@@ -47,6 +48,7 @@ class Keyring:
         self._open_here = open_here
         self._keys: Mapping[str, ApiKey] | None = None
         self._limits: Mapping[str, Limits] = {}
+        self._rates: Mapping[str, Sequence[Rate]] = {}
         self._used: dict[str, float] = {}
         self._noted: dict[str, float] = {}
         self._note_uses = redis.register_script(_NOTE_USES)
@@ -85,6 +87,15 @@ class Keyring:
         """What callers of this name are held to."""
         return self._limits.get(name, NO_LIMITS)
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether the requests of any name are counted."""
+        return bool(self._rates)
+
+    def rates_of(self, name: str) -> Sequence[Rate]:
+        """How often callers of this name may ask."""
+        return self._rates.get(name, ())
+
     async def load(self) -> None:
         """Reads all keys. Raises redis' own errors."""
         kept = cast("dict[str, str]", await self._redis.hgetall(keys.API_KEYS))
@@ -95,6 +106,9 @@ class Keyring:
                 limits[key.name].append(key.limits)
         self._keys = known
         self._limits = {name: Limits.tightest(every) for name, every in limits.items()}
+        self._rates = {
+            name: [Rate.parse(rate) for rate in its.rates] for name, its in self._limits.items() if its.rates
+        }
 
     async def serve(self) -> None:
         """Keeps the keys up to date until it is cancelled."""

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 
 from app.api.openai_errors import is_openai
 from app.api.openapi_examples import ADDRESSES, MODELS
-from app.api.openapi_headers import EVERYWHERE, HEADERS, named
+from app.api.openapi_headers import EVERYWHERE, HEADERS, RATES, named
 from app.api.openapi_problems import ENVELOPE, PROBLEM, SCHEMAS, response_name, shared_response
 from app.shared.settings import Settings
 
@@ -156,7 +156,8 @@ def _complete_responses(path: str, operation: Operation) -> None:
             responses[status] = {"$ref": response["$ref"]}
             continue
         preferred = ("Preference-Applied",) if waits and status.startswith("2") else ()
-        response["headers"] = {**response.get("headers", {}), **named(*preferred, *EVERYWHERE)}
+        rates = RATES if "401" in responses and status.startswith("2") else ()
+        response["headers"] = {**response.get("headers", {}), **named(*preferred, *rates, *EVERYWHERE)}
         for media_type, content in response.get("content", {}).items():
             # FastAPI adds what a status of its own answers with to what the route answers with.
             if model := content["schema"].get("$ref"):

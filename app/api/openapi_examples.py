@@ -191,6 +191,7 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
             "seconds": 1800.0,
             "by_caller": {"anne": 1800.0},
             "others_seconds": 3600.0,
+            "budget": None,
         },
         "sessions": {
             "gpu": {"open": 1, "limit": 2},

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.api.openai_errors import error_type
 from app.api.openapi_examples import JOB_PATH
-from app.api.openapi_headers import named, sometimes
+from app.api.openapi_headers import RATES, named, sometimes
 
 PROBLEM = "Problem"
 ENVELOPE = "OpenAIError"
@@ -74,7 +74,7 @@ _EXAMPLES: Mapping[int, tuple[str, str, str]] = {
     415: ("Unsupported Media Type", "unsupported_media_type", "the body is 'text/plain'; send JSON"),
     416: ("Range Not Satisfiable", "range_not_satisfiable", "the audio has 147644 bytes, and none in the range"),
     422: ("Unprocessable Content", "invalid_value", "Input should be greater than or equal to 0"),
-    429: ("Too Many Requests", "rate_limited", "this key may send 60 requests a minute; come back in 12 s"),
+    429: ("Too Many Requests", "rate_limited", "this name may send 60 requests in 60 s; come back in 12 s"),
     500: ("Internal Server Error", "internal_error", "something went wrong here; the log says what"),
     503: ("Service Unavailable", "store_unavailable", "Redis does not answer; try again in a moment"),
     504: ("Gateway Timeout", "job_not_finished", "the job is running and goes on; the same request joins it"),
@@ -84,7 +84,7 @@ _HEADERS: Mapping[int, Mapping[str, Any]] = {
     401: named("WWW-Authenticate"),
     409: sometimes("Retry-After"),
     416: named("Content-Range", "Accept-Ranges"),
-    429: named("Retry-After"),
+    429: named("Retry-After", *RATES),
     503: named("Retry-After"),
     504: named("Retry-After"),
 }

@@ -20,6 +20,7 @@ from app.exit_codes import WrongUsage
 from app.own_redis import own_redis
 from app.shared.api_key import ApiKey, Limits, Scope, is_name, new_key
 from app.shared.api_key_store import ApiKeyStore
+from app.shared.rates import Rate
 from app.shared.settings import load_settings
 
 _UNITS = {"m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
@@ -32,6 +33,11 @@ def create(
     """Makes a key and shows it this once: on stdout, or in a file that only its owner can read."""
     if not is_name(name):
         raise WrongUsage(f"'{name}' cannot be a name: 1 to 64 letters, digits, dots, dashes and underscores")
+    try:
+        for rate in limits.rates:
+            Rate.parse(rate)
+    except ValueError as error:
+        raise WrongUsage(f"--rate {error}") from None
     token, key = new_key(name, scopes, lifetime_seconds=_seconds(expires), limits=limits)
     with own_redis(load_settings()) as redis, _written(output, token):
         ApiKeyStore(redis).add(key)

@@ -10,6 +10,9 @@
     │   ├── QuotaExhausted        the week's GPU quota is used up: the jobs wait
     │   ├── StoreUnavailable      Redis does not answer, or refuses to write
     │   ├── StorageFull           no room for audio
+    │   ├── TooManyRequests       the caller has used what its key may use; `retry_after` says for how long
+    │   │   ├── TooManyWaiting    … as many of its jobs wait as may
+    │   │   └── BudgetSpent       … its share of the week's GPU quota
     │   ├── Defect                an error of ours that nobody foresaw: retried a few times
     │   └── LeaseLost             another worker owns the run now: let go of it
     └── Permanent                 the same call will fail again
@@ -130,6 +133,28 @@ class StorageFull(Transient):
     """The audio store has no room."""
 
     code = "storage_full"
+
+
+class TooManyRequests(Transient):
+    """The caller's key has a limit, and it is reached; `retry_after` is in seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class TooManyWaiting(TooManyRequests):
+    """As many of the caller's jobs wait as its key allows."""
+
+    code = "too_many_waiting"
+
+
+class BudgetSpent(TooManyRequests):
+    """The caller has used as much of the week's GPU quota as its key allows."""
+
+    code = "budget_spent"
 
 
 class Defect(Transient):
