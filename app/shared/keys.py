@@ -50,7 +50,7 @@
     kavox:api_keys                 hash    by id: one key of an app, as JSON (app/shared/api_key.py)
     kavox:api_keys:used            hash    by id: when a key was used last, in seconds since 1970, to the minute
     kavox:changed:api_keys         channel the id of a key that is new or revoked
-    kavox:limits/…                 list    when a caller's last requests came, of those that have a limit (`limits`)
+    kavox:limits:…                 list    when a caller's last requests came, of those that have a limit (`limits`)
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
 

