@@ -80,7 +80,7 @@ def schemathesis(client: httpx.Client, folder: Path, keys: Mapping[str, str] | N
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_service_does_what_its_document_says(
     guarded: httpx.Client, operators: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -88,7 +88,7 @@ def test_the_service_does_what_its_document_says(
     schemathesis(guarded, tmp_path, operators, examples=12)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_it_does_so_without_keys_too(unguarded: httpx.Client, tmp_path: Path) -> None:
     """The document then says that none is needed, and none is."""
     schemathesis(unguarded, tmp_path, None, examples=4)
