@@ -114,7 +114,7 @@ def shared_response(form: str, status: int) -> dict[str, Any]:
 
 
 def _problem(status: int, title: str, code: str, detail: str) -> dict[str, Any]:
-    path = "/synthesize" if status in {400, 413, 415, 422} else f"{JOB_PATH}/audio"
+    path = "/synthesize" if status in {400, 403, 413, 415, 422} else f"{JOB_PATH}/audio"
     problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     if status != 422:
         return {**problem, "instance": path}
