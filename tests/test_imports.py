@@ -30,6 +30,7 @@ FENCES = {
     "rq": {"app.shared.job_queue", "workers.main", "workers.tasks"},
     "obstore": {"app.shared.audio_store"},
     "limits": {"app.shared.rates"},
+    "standardwebhooks": {"workers.couriers"},
 }
 
 

@@ -51,6 +51,15 @@
     kavox:api_keys:used            hash    by id: when a key was used last, in seconds since 1970, to the minute
     kavox:changed:api_keys         channel the id of a key that is new or revoked
     kavox:limits:…                 list    when a caller's last requests came, of those that have a limit (`limits`)
+    kavox:delivery:<id>            hash    one event for one URL (app/shared/deliveries.py says which fields)
+    kavox:delivery:<id>:attempts   list    how it was tried, as JSON
+    kavox:deliveries:<subject>     list    deliveries that tell of a job, or of something else
+    kavox:due_destinations         zset    destinations with deliveries that are to be made, by time of the next one
+    kavox:due:<destination>        zset    those deliveries by time; of one that is being made, when its lease ends
+    kavox:sending:<destination>    zset    deliveries that are being made, by the end of their lease
+    kavox:resting:<destination>    string  until when it has asked not to be sent anything
+    kavox:gone:<caller and URL>    string  when the URL has answered 410
+    kavox:webhook_secrets:<caller> zset    what signs a caller's webhooks, by the time until which it does
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
 
@@ -96,5 +105,13 @@ API_KEYS = "kavox:api_keys"
 API_KEYS_USED = "kavox:api_keys:used"
 CHANGED_KEYS = "kavox:changed:api_keys"
 LIMITS = "kavox:limits"
+DELIVERY = "kavox:delivery:"
+DELIVERIES = "kavox:deliveries:"
+DUE_DESTINATIONS = "kavox:due_destinations"
+DUE_DELIVERIES = "kavox:due:"
+SENDING_DELIVERIES = "kavox:sending:"
+RESTING_DESTINATION = "kavox:resting:"
+GONE = "kavox:gone:"
+WEBHOOK_SECRETS = "kavox:webhook_secrets:"
 WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.shared.errors import ConfigurationError
 from app.shared.kaggle_credentials import find_kaggle_credentials
+from app.shared.receivers import AllowedHosts
 
 PREFIX = "KAVOX_"
 REAL_KAGGLE = "https://api.kaggle.com"
@@ -73,6 +74,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535)
     openai_wait_seconds: float = Field(540, gt=0)
     heartbeat_seconds: float = Field(15, gt=0)
+    webhook_allowed_hosts: str = ""
+    webhook_retry_seconds: float = Field(5, gt=0)
+    webhook_timeout_seconds: float = Field(15, gt=0, le=60)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     # The command line, as the client of a service
@@ -125,6 +129,11 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _webhook_hosts(self) -> Self:
+        _ = self.webhook_receivers
+        return self
+
+    @model_validator(mode="after")
     def _gaps_in_order(self) -> Self:
         shortest, longest = self.polling
         if shortest > longest:
@@ -148,6 +157,11 @@ class Settings(BaseSettings):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"KAVOX_CORS_ORIGINS: {origin} is no origin; it must look like https://example.org")
         return origins
+
+    @property
+    def webhook_receivers(self) -> AllowedHosts:
+        """Where webhooks may be sent to beside the internet's https."""
+        return AllowedHosts.parse(self.webhook_allowed_hosts)
 
     @property
     def kaggle_mode(self) -> KaggleMode | None:

@@ -18,6 +18,7 @@ from redis import Redis
 from starlette.routing import Mount, Route
 
 from app.main import create_app
+from app.ports import LOOPBACK
 from app.shared.api_key import Scope
 from app.shared.api_key_store import ApiKeyStore
 from app.shared.audio_store import AudioStore
@@ -34,18 +35,21 @@ from tests.tone import tone as wav
 
 OWNER, STRANGER = "magpie-owner", "magpie-stranger"
 MARK = "quintessentially-mine"
-TEXT = {"text": f"{MARK} Hello.", "metadata": {"note": MARK}}
+TEXT = {"text": f"{MARK} Hello.", "metadata": {"note": MARK}, "webhook": f"http://{LOOPBACK}:9/{MARK}"}
 
 # What each parameter of a path names: something of the owner's, or something that is nobody's.
 THEIRS = {"job_id": ("finished", "waiting"), "voice_id": ("voice",)}
 UNKNOWN = {"job_id": new_id(), "voice_id": "voice-19abcdef0120123456789"}
 ANYBODYS = {"model": "hibari"}
+# What else may stand behind one of them, made of its id.
+BELOW = {"delivery_id": "{thing}-1"}
 
 # What a route without anything of the owner's in its path is sent. It must make something of the stranger's own.
 FORM = {"name": "Mine", "provider": "hibari", "consent": "true"}
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /synthesize": {"json": {"text": TEXT["text"]}, "headers": {"Idempotency-Key": "1"}},
     "POST /v1/audio/speech": {"json": {"input": TEXT["text"]}, "headers": {"Idempotency-Key": "1"}},
+    "POST /webhooks/secret/rotate": {},
     "POST /voices": {"data": FORM, "files": {"file": ("a.wav", encoded(tone(4)))}},
 }
 
@@ -129,7 +133,7 @@ def test_every_route_is_walked_with_a_foreign_key(stage: Stage, application: Fas
     for method, path, parameters in routes(application):
         route = f"{method} {path}"
         theirs = [name for name in parameters if name in THEIRS]
-        unknown = [name for name in parameters if name not in THEIRS and name not in ANYBODYS]
+        unknown = [name for name in parameters if name not in {*THEIRS, *ANYBODYS, *BELOW}]
         assert not unknown, f"{route}: say in this file whose {unknown} are"
         if theirs:
             for name in theirs:
@@ -171,8 +175,8 @@ def _check_hidden(stage: Stage, method: str, path: str, name: str, thing: str) -
     """The address of the owner's thing answers like one that never was, to whoever else asks."""
     route = f"{method} {path}"
     for caller in (stage.stranger, stage.operator):
-        known = stage.answer(f"{method} {path.format(**{name: thing})}", caller)
-        never = stage.answer(f"{method} {path.format(**{name: UNKNOWN[name]})}", caller)
+        known = stage.answer(f"{method} {_filled(path, name, thing)}", caller)
+        never = stage.answer(f"{method} {_filled(path, name, UNKNOWN[name])}", caller)
         assert known.status_code == 404, f"{route} answers {known.status_code}: {known.text}"
         assert _without(known, thing) == _without(never, UNKNOWN[name]), route
 
@@ -187,6 +191,10 @@ def _check_own(stage: Stage, route: str, request: str) -> None:
         answer = stage.answer(request, stage.operator)
         assert answer.is_success, answer.text
         stage.assert_nothing_told(request, answer)
+
+
+def _filled(path: str, name: str, thing: str) -> str:
+    return path.format(**{name: thing}, **{below: made.format(thing=thing) for below, made in BELOW.items()})
 
 
 def _without(answer: httpx.Response, thing: str) -> tuple[int, set[str], str]:

@@ -56,7 +56,7 @@ def _status(client: httpx.Client, token: str, path: str = "/jobs") -> int:
         {"X-API-Key": "{anne_without_its_end}"},
     ],
 )
-@pytest.mark.parametrize("path", ["/jobs", "/jobs/x", "/jobs/x/audio", "/jobs/x/logs", "/providers", "/voices"])
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/x", "/jobs/x/audio", "/webhooks/secret", "/providers", "/voices"])
 def test_a_key_is_required(guarded: httpx.Client, headers: Headers, sent: dict[str, str], path: str) -> None:
     """Without a right key nothing is told, and the answer says how to send one."""
     known = {"anne": headers.anne_key, "anne_without_its_end": headers.anne_key[:-1]}
@@ -82,6 +82,15 @@ def test_a_stranger_learns_nothing_from_a_body(guarded: httpx.Client) -> None:
 def test_some_addresses_are_open(guarded: httpx.Client, path: str) -> None:
     """Health, documentation and the page need no key."""
     assert guarded.get(path).status_code != 401
+
+
+@pytest.mark.usefixtures("guarded_redis")
+def test_each_caller_has_a_secret_of_its_own(guarded: httpx.Client, headers: Headers) -> None:
+    """One's rotation is nothing to the other."""
+    annes, berts = (guarded.get("/webhooks/secret", headers=sent).json() for sent in (headers.anne, headers.bert))
+    assert annes["secret"] != berts["secret"]
+    guarded.post("/webhooks/secret/rotate", headers=headers.anne).raise_for_status()
+    assert guarded.get("/webhooks/secret", headers=headers.bert).json() == berts
 
 
 def test_no_key_reaches_the_log_or_redis(
