@@ -1,4 +1,7 @@
-"""Removes what has been kept for long enough: audio, the logs of runs, and at last the records of jobs."""
+"""Removes what has been kept for long enough: audio, the logs of runs, and at last the records of jobs and batches."""
+
+import time
+from typing import cast
 
 import structlog
 from redis import Redis
@@ -9,7 +12,7 @@ from app.shared.audio_store import AudioStore
 from app.shared.errors import StoreUnavailable
 from app.shared.job import Job
 from app.shared.settings import Settings
-from workers.job_index import jobs_before
+from workers.job_index import AT_ONCE, jobs_before
 from workers.run_logs import RunLogs
 
 log = structlog.get_logger()
@@ -25,9 +28,11 @@ class Retention:
         self._hours = settings.result_ttl_hours
 
     def expire(self) -> None:
-        """Audio and logs after the retention time, a job's record after as long again."""
+        """Audio and logs after the retention time, the records of jobs and batches after as long again."""
         self._expire_audio()
         self._expire_records()
+        self._expire_joined()
+        self._expire_batches()
         self._logs.expire(self._hours)
 
     def _expire_audio(self) -> None:
@@ -61,3 +66,34 @@ class Retention:
                 pipeline.zrem(f"{mine}:{job.status}", job.id)
                 pipeline.zrem(keys.EXPIRED, job.id)
                 pipeline.execute()
+
+    def _expire_joined(self) -> None:
+        """The audio of batches that was joined, with their jobs' audio."""
+        for batch_id in self._ended_before(keys.BATCHES_ENDED, self._hours):
+            files = f"{keys.BATCH}{batch_id}:files"
+            names = cast("set[str]", self._redis.smembers(files))
+            try:
+                if names:
+                    self._audio.delete(*names)
+            except StoreUnavailable as error:
+                log.warning("joined audio not removed yet", batch=batch_id, detail=error.detail)
+                continue
+            with self._redis.pipeline() as pipeline:
+                pipeline.delete(files)
+                pipeline.zadd(keys.BATCHES_EXPIRED, {batch_id: self._redis.zscore(keys.BATCHES_ENDED, batch_id) or 0})
+                pipeline.zrem(keys.BATCHES_ENDED, batch_id)
+                pipeline.execute()
+
+    def _expire_batches(self) -> None:
+        for batch_id in self._ended_before(keys.BATCHES_EXPIRED, 2 * self._hours):
+            key = keys.BATCH + batch_id
+            caller = cast("str", self._redis.hget(key, "caller"))
+            with self._redis.pipeline() as pipeline:
+                pipeline.delete(key, f"{key}:jobs", f"{key}:files")
+                pipeline.zrem(f"{keys.BATCHES}{caller}", batch_id)
+                pipeline.zrem(keys.BATCHES_EXPIRED, batch_id)
+                pipeline.execute()
+
+    def _ended_before(self, index: str, hours: float) -> list[str]:
+        before = time.time() - hours * 3600
+        return cast("list[str]", self._redis.zrangebyscore(index, "-inf", before, start=0, num=AT_ONCE))

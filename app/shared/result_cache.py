@@ -22,7 +22,8 @@ from redis.asyncio import Redis
 from app.shared import keys
 from app.shared.job import Speech
 
-_PREFIX = "cache-"
+PREFIX = "cache-"
+"""Of the ids that stand for kept speech; what follows is the id of the job that was spoken."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Entry:
     @property
     def file_id(self) -> str:
         """What stands for the job's id in the names of the cache's files."""
-        return _PREFIX + self.owner
+        return PREFIX + self.owner
 
     def to_json(self) -> str:
         """As it is stored."""
