@@ -34,7 +34,7 @@ from app.shared.errors import ConversionFailed, Gone, KavoxError
 from app.shared.job import Job, JobStatus, change, from_fields
 from app.shared.job_queue import JobQueue
 from app.shared.metrics import count
-from app.shared.result_cache import PREFIX, Entry
+from app.shared.result_cache import FORGET, PREFIX, Entry
 from app.shared.scratch import Scratch
 from app.shared.submission import LEADER_SECONDS
 from app.shared.transition import LANE_LUA, TRANSITION, transition_arguments
@@ -80,6 +80,7 @@ class Followers:
         self._scratch = scratch
         self._lead = redis.register_script(_LEAD)
         self._transition = redis.register_script(TRANSITION)
+        self._forget = redis.register_script(FORGET)
 
     def settle_all(self) -> None:
         """Ends what waits for a synthesis that has ended, and some of what waits for kept speech."""
@@ -123,6 +124,8 @@ class Followers:
             try:
                 self._succeed(leader, job)
             except Gone:
+                if leader.id.startswith(PREFIX):
+                    self._forget(args=[job.result_key, leader.id])
                 return False
             except ConversionFailed as error:
                 self._end(job, JobStatus.FAILED, error=error.view())

@@ -91,3 +91,9 @@ local function drop(key)
   redis.call('SADD', '{keys.REMOVED_RESULTS}', entry.file_id .. ':' .. entry.audio.sha256)
 end
 """
+
+# Takes a result key and the file id of the entry there whose audio is gone.
+FORGET = f"""{DROP_LUA}
+local stored = redis.call('GET', '{keys.RESULT}' .. ARGV[1])
+if stored and cjson.decode(stored).file_id == ARGV[2] then drop(ARGV[1]) end
+"""

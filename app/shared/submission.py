@@ -16,7 +16,7 @@ from app.shared.errors import RequestRefused, StoreUnavailable
 from app.shared.job import Job, JobStatus, to_fields
 from app.shared.metrics import METRICS_LUA
 from app.shared.place import PLACE_LUA, Place
-from app.shared.result_cache import DROP_LUA, Entry, stem
+from app.shared.result_cache import FORGET, Entry, stem
 from app.shared.sharing import SHARING_LUA
 from app.shared.transition import LANE_LUA, flat
 
@@ -123,12 +123,6 @@ remember(id, same, once, payload)
 return ''
 """
 
-# Takes a result key and the file id of the entry there whose audio is gone.
-_FORGET = f"""{DROP_LUA}
-local stored = redis.call('GET', '{keys.RESULT}' .. ARGV[1])
-if stored and cjson.decode(stored).file_id == ARGV[2] then drop(ARGV[1]) end
-"""
-
 
 @dataclass(frozen=True)
 class Once:
@@ -158,7 +152,7 @@ class Submissions:
         self._max_waiting_jobs = max_waiting_jobs
         self._submit = redis.register_script(_SUBMIT)
         self._answer = redis.register_script(_ANSWER)
-        self._forget = redis.register_script(_FORGET)
+        self._forget = redis.register_script(FORGET)
 
     async def known(self, once: Once) -> str | None:
         """The id of the job or batch that this request has led to before.

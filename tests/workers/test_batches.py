@@ -1,0 +1,99 @@
+"""Batches as workers meet them: an end that comes once, and a time after which they are gone."""
+
+import time
+from pathlib import Path
+from typing import cast
+
+import pytest
+from redis import Redis
+
+from app.shared import keys
+from app.shared.audio_store import AudioStore
+from app.shared.batch import Batch, from_fields, new_batch_id
+from app.shared.batch_submission import BatchSubmissions
+from app.shared.job import Job, JobStatus, change
+from app.shared.pipelines import SharedPipelines
+from app.shared.settings import Settings
+from app.shared.transition import TRANSITION, transition_arguments
+from tests.workers.jobs import make_job, use
+from workers.retention import Retention
+from workers.run_logs import RunLogs
+
+HOURS = 2
+
+
+def submitted(url: str, *texts: str) -> tuple[Batch, list[Job]]:
+    """A batch of jobs that wait in their lane."""
+    batch_id = new_batch_id()
+    jobs = [make_job(text, batch=batch_id) for text in texts]
+    batch = Batch(batch_id, "local", time.time(), len(jobs), 10, {JobStatus.QUEUED: len(jobs)})
+
+    async def accept(redis: SharedPipelines) -> None:
+        await BatchSubmissions(redis, max_waiting_jobs=1000).submit(batch, jobs)
+
+    use(url, accept)
+    return batch, jobs
+
+
+def move(redis: Redis, job: Job, to: JobStatus, now: float, **fields: object) -> str:
+    """The status that was met."""
+    script = redis.register_script(TRANSITION)
+    return str(script(args=transition_arguments(job.id, to, now, change(**fields))))
+
+
+def succeed(redis: Redis, job: Job, now: float, gpu_seconds: float = 0.0) -> None:
+    move(redis, job, JobStatus.RUNNING, now)
+    redis.hset(keys.JOB + job.id, "gpu_seconds", repr(gpu_seconds))
+    audio = {"format": "wav", "sha256": job.id * 3, "duration_seconds": 1.25}
+    move(redis, job, JobStatus.SUCCEEDED, now, finished_at=now, audio=audio)
+
+
+def read(redis: Redis, batch: Batch) -> Batch:
+    return from_fields(cast("dict[str, str]", redis.hgetall(keys.BATCH + batch.id)))
+
+
+def test_the_last_job_to_end_ends_the_batch_once(redis: Redis, redis_url: str) -> None:
+    """A job that goes back to its lane is no end, and nothing that comes later changes one."""
+    batch, (first, second) = submitted(redis_url, "one", "two")
+    succeed(redis, first, 100.0, gpu_seconds=3.5)
+    move(redis, second, JobStatus.RUNNING, 101.0)
+    move(redis, second, JobStatus.QUEUED, 102.0)
+    assert not read(redis, batch).ended
+    succeed(redis, second, 103.0, gpu_seconds=1.5)
+    assert move(redis, second, JobStatus.FAILED, 104.0) == JobStatus.SUCCEEDED
+    found = read(redis, batch)
+    assert (found.finished_at, found.gpu_seconds, found.speech_seconds) == (103.0, 5.0, 2.5)
+    assert found.counts == {**dict.fromkeys(JobStatus, 0), JobStatus.SUCCEEDED: 2}
+    assert redis.zscore(keys.BATCHES_ENDED, batch.id) == 103.0
+
+
+@pytest.fixture
+def retention(redis: Redis, tmp_path: Path) -> Retention:
+    audio = AudioStore.open(None, tmp_path / "audio")
+    settings = Settings(_env_file=None, result_ttl_hours=HOURS)
+    return Retention(redis, audio, RunLogs(redis, audio), settings)
+
+
+def test_joined_audio_goes_with_the_jobs_and_the_batch_after_as_long_again(
+    redis: Redis, redis_url: str, retention: Retention, tmp_path: Path
+) -> None:
+    """Nothing of it is left in the end."""
+    batch, jobs = submitted(redis_url, "one")
+    key, file = keys.BATCH + batch.id, tmp_path / "audio" / f"{batch.id}-1234.mp3"
+    file.write_bytes(b"joined")
+    redis.sadd(f"{key}:files", file.name)
+    ended = time.time() - HOURS * 3600 + 60
+    succeed(redis, jobs[0], ended)
+    retention.expire()
+    assert file.exists()
+
+    redis.zadd(keys.BATCHES_ENDED, {batch.id: ended - 120})
+    redis.sadd(f"{key}:files", "never-made.wav")
+    retention.expire()
+    assert not file.exists()
+    assert read(redis, batch).ended
+
+    redis.zadd(keys.BATCHES_EXPIRED, {batch.id: time.time() - 2 * HOURS * 3600 - 60})
+    retention.expire()
+    assert redis.keys(f"{key}*") == []
+    assert redis.zcard(keys.BATCHES + batch.caller) == 0
