@@ -39,12 +39,13 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
 
 @schemathesis.hook
 def map_path_parameters(context: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> Any:
-    """Has jobs cancelled that wait, where the document allows the id."""
-    found = (path_parameters or {}).get("job_id", "")
-    if _label(context) != "DELETE /jobs/{job_id}" or not re.fullmatch("[0-9a-f]{21}", str(found)):
-        return path_parameters
-    assert context.operation is not None
-    return {**(path_parameters or {}), "job_id": _waiting_job(context.operation.schema.get_base_url())}
+    """Has jobs and batches cancelled that wait, where the document allows the id."""
+    given = path_parameters or {}
+    for name, label, form, waiting in _CANCELLED:
+        if _label(context) == label and re.fullmatch(form, str(given.get(name, ""))):
+            assert context.operation is not None
+            return {**given, name: waiting(context.operation.schema.get_base_url())}
+    return path_parameters
 
 
 @schemathesis.check
@@ -84,9 +85,24 @@ def _label(context: schemathesis.HookContext) -> str:
 
 def _waiting_job(url: str) -> str:
     """The id of a job of anne's that the stage's worker leaves alone for a moment."""
-    key = {"Authorization": "Bearer anne-key"}
-    answer = httpx.post(f"{url.rstrip('/')}/synthesize", json={"text": "Later.", "priority": "low"}, headers=key)
+    return _made(f"{url.rstrip('/')}/synthesize", _LATER)
+
+
+def _waiting_batch(url: str) -> str:
+    """The same for a batch."""
+    return _made(f"{url.rstrip('/')}/batches", {"items": [_LATER]})
+
+
+def _made(url: str, body: Any) -> str:
+    answer = httpx.post(url, json=body, headers={"Authorization": "Bearer anne-key"})
     return str(answer.raise_for_status().json()["id"])
+
+
+_LATER = {"text": "Later.", "priority": "low"}
+_CANCELLED = (
+    ("job_id", "DELETE /jobs/{job_id}", "[0-9a-f]{21}", _waiting_job),
+    ("batch_id", "DELETE /batches/{batch_id}", "batch-[0-9a-f]{21}", _waiting_batch),
+)
 
 
 def _is_well_formed(case: schemathesis.Case[Any]) -> bool:
