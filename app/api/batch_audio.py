@@ -31,6 +31,7 @@ from app.api.delivery import (
     delivered,
 )
 from app.api.dependencies import Caller, Owned, Resources
+from app.api.openapi_headers import named, sometimes
 from app.api.problems import responses
 from app.api.schemas import Choice, Query
 from app.api.synthesis import poll_seconds
@@ -70,10 +71,14 @@ class BatchAudioQuery(Query):
     download: bool = Field(False, description="true: browsers save it instead of playing it.")
 
 
-_ANSWERS = {
-    **AUDIO,
-    200: {**AUDIO[200], "content": {**CONTENT, _ZIP: {"schema": {"type": "string", "format": "binary"}}}},
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_WHOLE = {
+    "description": "The zip or the joined audio.",
+    "content": {**CONTENT, _ZIP: _BYTES},
+    # A zip is made anew each time.
+    "headers": {**named("Content-Length", "Content-Disposition"), **sometimes("ETag", "Accept-Ranges")},
 }
+_ANSWERS: dict[int | str, dict[str, Any]] = {**AUDIO, 200: _WHOLE}
 
 
 @router.get(
