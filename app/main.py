@@ -21,6 +21,7 @@ from app.api import audio as audio_routes
 from app.api import (
     batch_audio,
     batches,
+    bundle,
     cache,
     captions,
     cloning,
@@ -135,21 +136,8 @@ def _build(settings: Settings) -> FastAPI:
     docs.install(app)
     openapi.install(app, settings)
     page.install(app)
-    native = (
-        jobs,
-        audio_routes,
-        events,
-        batches,
-        batch_audio,
-        captions,
-        logs,
-        voices,
-        cloning,
-        quota,
-        cache,
-        metrics,
-        operations,
-    )
+    many = (batches, batch_audio, captions)
+    native = (jobs, audio_routes, events, logs, bundle, *many, voices, cloning, quota, cache, metrics, operations)
     routers = [synthesis.router, jobs.frequent, *(part.router for part in (*native, openai_speech, openai_catalog))]
     # Not included: FastAPI would look each request's address up twice, in one router after the other.
     app.router.routes += [route for router in routers for route in router.routes]
