@@ -70,29 +70,35 @@ class Retention:
     def _expire_joined(self) -> None:
         """The audio of batches that was joined, with their jobs' audio."""
         for batch_id in self._ended_before(keys.BATCHES_ENDED, self._hours):
-            files = f"{keys.BATCH}{batch_id}:files"
-            names = cast("set[str]", self._redis.smembers(files))
-            try:
-                if names:
-                    self._audio.delete(*names)
-            except StoreUnavailable as error:
-                log.warning("joined audio not removed yet", batch=batch_id, detail=error.detail)
-                continue
-            with self._redis.pipeline() as pipeline:
-                pipeline.delete(files)
-                pipeline.zadd(keys.BATCHES_EXPIRED, {batch_id: self._redis.zscore(keys.BATCHES_ENDED, batch_id) or 0})
-                pipeline.zrem(keys.BATCHES_ENDED, batch_id)
-                pipeline.execute()
+            if self._removed_files(batch_id):
+                with self._redis.pipeline() as pipeline:
+                    ended = self._redis.zscore(keys.BATCHES_ENDED, batch_id) or 0.0
+                    pipeline.zadd(keys.BATCHES_EXPIRED, {batch_id: ended})
+                    pipeline.zrem(keys.BATCHES_ENDED, batch_id)
+                    pipeline.execute()
 
     def _expire_batches(self) -> None:
         for batch_id in self._ended_before(keys.BATCHES_EXPIRED, 2 * self._hours):
             key = keys.BATCH + batch_id
-            caller = cast("str", self._redis.hget(key, "caller"))
-            with self._redis.pipeline() as pipeline:
-                pipeline.delete(key, f"{key}:jobs", f"{key}:files")
-                pipeline.zrem(f"{keys.BATCHES}{caller}", batch_id)
-                pipeline.zrem(keys.BATCHES_EXPIRED, batch_id)
-                pipeline.execute()
+            # What was begun before its jobs' audio went may have come after it.
+            if self._removed_files(batch_id):
+                caller = cast("str", self._redis.hget(key, "caller"))
+                with self._redis.pipeline() as pipeline:
+                    pipeline.delete(key, f"{key}:jobs", f"{key}:files")
+                    pipeline.zrem(f"{keys.BATCHES}{caller}", batch_id)
+                    pipeline.zrem(keys.BATCHES_EXPIRED, batch_id)
+                    pipeline.execute()
+
+    def _removed_files(self, batch_id: str) -> bool:
+        """Whether the audio that was joined for the batch is gone."""
+        names = cast("set[str]", self._redis.smembers(f"{keys.BATCH}{batch_id}:files"))
+        try:
+            for name in names:
+                self._audio.delete(name)
+        except StoreUnavailable as error:
+            log.warning("joined audio not removed yet", batch=batch_id, detail=error.detail)
+            return False
+        return True
 
     def _ended_before(self, index: str, hours: float) -> list[str]:
         before = time.time() - hours * 3600

@@ -74,7 +74,7 @@ BATCH_EXAMPLES: dict[str, Any] = {
 """Requests that work when pasted."""
 
 
-def read_batch(body: bytes) -> BatchRequest:
+def parse_batch(body: bytes) -> BatchRequest:
     """The body, as far as it can be told without a look into its items.
 
     Raises InvalidJson, RequestRefused or RequestValidationError; the last two name the field.

@@ -10,7 +10,7 @@ from sse_starlette import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from app.api.acceptance import wake
-from app.api.batch_request import BATCH_EXAMPLES, PATH, BatchRequest, Surroundings, batch_schema, jobs_of, read_batch
+from app.api.batch_request import BATCH_EXAMPLES, PATH, BatchRequest, Surroundings, batch_schema, jobs_of, parse_batch
 from app.api.batch_schemas import BatchList, BatchQuery, BatchSummary, BatchView, batch_path, batch_view, summary
 from app.api.changes import Changes
 from app.api.dependencies import Caller, Owned, Resources
@@ -68,7 +68,7 @@ async def create_batch(
     """Accepts up to 1,000 texts, all of them or none. Each becomes a job of its own, which knows its batch."""
     check_media_type(request.headers.get("content-type", ""))
     # Reading millions of characters takes seconds, in which others want to be served.
-    batch_request = await run_in_threadpool(read_batch, await request.body())
+    batch_request = await run_in_threadpool(parse_batch, await request.body())
     unrepeated = await run_in_threadpool(once, idempotency_key, caller, PATH, batch_request)
     seen = await _accepted(batch_request, caller, owned, unrepeated)
     preference = Preference.of(prefer)
@@ -90,7 +90,7 @@ async def list_batches(query: Annotated[BatchQuery, Query()], owned: Owned, call
 
 
 @router.get("/{batch_id}", response_model=BatchView, responses=responses(401, 404, 503))
-async def read_batch_state(
+async def read_batch(
     batch_id: str, request: Request, owned: Owned, caller: Caller, prefer: PreferHeader = None
 ) -> Response:
     """How far a batch has come; with `Prefer: wait=N` once it has ended, or after N seconds as it then is."""

@@ -71,12 +71,12 @@ local function enter(id)
   return lane
 end
 
+-- The answer to this very script was lost; the sweep wakes the lanes.
+if redis.call('EXISTS', '{keys.BATCH}' .. batch) == 1 then return {{'accepted', {{}}}} end
 if once ~= '' then
   local known = redis.call('GET', '{keys.ONCE}' .. once)
   if known then return {{'known', known}} end
 end
--- The answer to this very script was lost; the sweep wakes the lanes.
-if redis.call('EXISTS', '{keys.BATCH}' .. batch) == 1 then return {{'accepted', {{}}}} end
 for _, id in ipairs(ids) do
   if redis.call('EXISTS', '{keys.JOB}' .. id) == 0 then return {{'lost'}} end
 end
@@ -113,6 +113,7 @@ class BatchSubmissions:
     """Raises redis' own errors when the server does not answer."""
 
     def __init__(self, redis: Redis, *, max_waiting_jobs: int) -> None:
+        self._redis = redis
         self._max_waiting_jobs = max_waiting_jobs
         self._stage = redis.register_script(_STAGE)
         self._commit = redis.register_script(_COMMIT)
@@ -130,13 +131,15 @@ class BatchSubmissions:
         word, *more = await self._commit(
             args=[batch.id, batch.caller, repr(time.time()), self._max_waiting_jobs, key, payload, ids, fields]
         )
+        if word == "accepted":
+            return SubmittedBatch(batch.id, more[0])
+        # Who is refused may ask again every few seconds, each time with as many texts.
+        await self._redis.unlink(*(keys.JOB + job.id for job in jobs))
         if word == "full":
             raise queue_is_full()
-        if word == "lost":
-            raise StoreUnavailable("Redis took too long to take the batch, and forgot its first jobs; send it again")
         if word == "known" and once:
             return SubmittedBatch(answer_of(more[0], once))
-        return SubmittedBatch(batch.id, more[0])
+        raise StoreUnavailable("Redis took too long to take the batch, and forgot its first jobs; send it again")
 
     async def _write(self, job: Job) -> None:
         await self._stage(args=[job.id, _STAGED_SECONDS, *flat(to_fields(job))])

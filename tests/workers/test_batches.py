@@ -1,6 +1,8 @@
 """Batches as workers meet them: an end that comes once, and a time after which they are gone."""
 
+import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -33,6 +35,27 @@ def submitted(url: str, *texts: str) -> tuple[Batch, list[Job]]:
 
     use(url, accept)
     return batch, jobs
+
+
+def test_what_is_given_up_half_way_is_known_to_nobody_and_goes_by_itself(redis: Redis, redis_url: str) -> None:
+    """Some records are there before the batch is; none of them is a job, and none stays."""
+    batch_id = new_batch_id()
+    jobs = [make_job(f"{number}", batch=batch_id) for number in range(500)]
+    batch = Batch(batch_id, "local", time.time(), len(jobs), 10, {JobStatus.QUEUED: len(jobs)})
+
+    async def begin(server: SharedPipelines) -> None:
+        sending = asyncio.create_task(BatchSubmissions(server, max_waiting_jobs=1000).submit(batch, jobs))
+        while not await server.exists(keys.JOB + jobs[0].id):
+            pass
+        sending.cancel()
+        with suppress(asyncio.CancelledError):
+            await sending
+
+    use(redis_url, begin)
+    left = redis.keys(keys.JOB + "*")
+    assert 0 < len(left) < len(jobs)
+    assert all(0 < redis.ttl(key) <= 600 for key in left)
+    assert {key for key in redis.keys("*") if key not in left} == set()
 
 
 def move(redis: Redis, job: Job, to: JobStatus, now: float, **fields: object) -> str:
