@@ -42,7 +42,7 @@ def schemathesis(client: httpx.Client, *, examples: int) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_service_does_what_its_document_says(stage: httpx.Client) -> None:
     """Examples, bounds, random requests and their sequences: nothing is found."""
     schemathesis(stage, examples=12)
