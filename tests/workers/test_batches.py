@@ -12,8 +12,12 @@ from redis import Redis
 from app.shared import keys
 from app.shared.audio_store import AudioStore
 from app.shared.batch import Batch, from_fields, new_batch_id
+from app.shared.batch_store import BatchStore
 from app.shared.batch_submission import BatchSubmissions
-from app.shared.job import Job, JobStatus, change
+from app.shared.capacity import Capacity
+from app.shared.eta import learn
+from app.shared.job import Job, JobStatus, Phase, change
+from app.shared.job_store import JobStore
 from app.shared.pipelines import SharedPipelines
 from app.shared.settings import Settings
 from app.shared.transition import TRANSITION, transition_arguments
@@ -88,6 +92,23 @@ def test_the_last_job_to_end_ends_the_batch_once(redis: Redis, redis_url: str) -
     assert (found.finished_at, found.gpu_seconds, found.speech_seconds) == (103.0, 5.0, 2.5)
     assert found.counts == {**dict.fromkeys(JobStatus, 0), JobStatus.SUCCEEDED: 2}
     assert redis.zscore(keys.BATCHES_ENDED, batch.id) == 103.0
+
+
+def test_a_batch_is_done_when_its_last_job_will_be(redis: Redis, redis_url: str) -> None:
+    """In each lane the one behind all others tells it; of a lane that has had no run nobody knows."""
+    batch, jobs = submitted(redis_url, *(f"{number}" for number in range(250)))
+
+    async def etas(server: SharedPipelines) -> tuple[float | None, list[float | None]]:
+        store = JobStore(server, Capacity(Settings(_env_file=None), {}))
+        seen = await BatchStore(server, store).look(batch.id, batch.caller)
+        return seen.eta_seconds, [standing.eta_seconds for standing in await store.standings(jobs)]
+
+    assert use(redis_url, etas) == (None, [None] * len(jobs))
+    learn(redis, jobs[0].speech.lane, {Phase.PUSHING: 5.0, Phase.SYNTHESIZING: 20.0}, 10.0, 0.0)
+    eta, of_jobs = use(redis_url, etas)
+    assert eta is not None
+    assert eta == pytest.approx(max(one or 0.0 for one in of_jobs), abs=1)
+    assert eta > (of_jobs[0] or 0.0)
 
 
 @pytest.fixture

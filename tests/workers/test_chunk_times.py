@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from app.shared.audio_formats import FORMATS, converted
 from app.shared.job import Speech
 from app.shared.provider import load_providers
 from tests.notebooks.local_run import NOTEBOOKS
@@ -37,9 +38,11 @@ def published(folder: Path, chunks: Any, text: str = TEXT) -> Audio:
 
 
 def test_times_that_fit_are_kept_in_one_row(tmp_path: Path) -> None:
-    """To the millisecond, with what a job keeps of its audio."""
+    """To the millisecond, with what a job keeps of its audio, whatever format is made of it."""
     assert len(HIBARI.chunks(TEXT, "en")) == len(GOOD)
-    assert published(tmp_path, GOOD).view()["times"] == [0, 20, 20.5, 35.124, 35.5, 50]
+    view = published(tmp_path, GOOD).view()
+    assert view["times"] == [0, 20, 20.5, 35.124, 35.5, 50]
+    assert converted(view, FORMATS["mp3"], RATE, 1, "0" * 64)["times"] == view["times"]
 
 
 @pytest.mark.parametrize(
