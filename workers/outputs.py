@@ -6,8 +6,8 @@ and only when size, sha256, WAV header and duration agree with it. `audio_checks
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ import structlog
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.shared.audio_formats import FORMATS, converted
+from app.shared.conversion import tag
 from app.shared.errors import AudioRejected, NotebookFailed
 from app.shared.job import Speech
 from app.shared.provider import Provider
@@ -182,6 +183,15 @@ def _times(item: ResultItem, chunks: int, duration: float) -> Sequence[float]:
         log.warning("chunk times dropped", job=item.id, reason="they do not fit the chunks and the duration")
         return ()
     return times
+
+
+def tagged(audio: Audio, tags: Mapping[str, str]) -> Audio:
+    """The same speech in a file that says where it came from, in place of the one that was checked.
+
+    Raises StorageFull.
+    """
+    tag(audio.path, tags)
+    return replace(audio, sha256=sha256_of(audio.path), size=audio.path.stat().st_size)
 
 
 def _is_own_name(item: ResultItem) -> bool:

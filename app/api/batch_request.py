@@ -157,5 +157,5 @@ def _culprits(error: ValidationError | RequestRefused) -> Iterator[Mapping[str, 
     if isinstance(error, RequestRefused):
         yield {"field": error.field, "code": error.code, "detail": error.detail}
         return
-    found = [{**one, "loc": ("item", *one["loc"])} for one in _found(error)[:_MOST_OF_ONE_ITEM]]
+    found = [{**one, "loc": ("body", *one["loc"])} for one in _found(error)[:_MOST_OF_ONE_ITEM]]
     yield from culprits_of(found, PATH)
