@@ -25,6 +25,7 @@ from app.api import (
     cache,
     captions,
     cloning,
+    deliveries,
     docs,
     events,
     jobs,
@@ -39,6 +40,7 @@ from app.api import (
     quota,
     synthesis,
     voices,
+    webhooks,
 )
 from app.api.admission import Admission
 from app.api.batch_request import batch_limit
@@ -137,8 +139,9 @@ def _build(settings: Settings) -> FastAPI:
     openapi.install(app, settings)
     page.install(app)
     many = (batches, batch_audio, captions)
-    native = (jobs, audio_routes, events, logs, bundle, *many, voices, cloning, quota, cache, metrics, operations)
-    routers = [synthesis.router, jobs.frequent, *(part.router for part in (*native, openai_speech, openai_catalog))]
+    of_jobs = (jobs, audio_routes, events, logs, bundle, deliveries, *many)
+    parts = (*of_jobs, webhooks, voices, cloning, quota, cache, metrics, operations, openai_speech, openai_catalog)
+    routers = [synthesis.router, jobs.frequent, *(part.router for part in parts)]
     # Not included: FastAPI would look each request's address up twice, in one router after the other.
     app.router.routes += [route for router in routers for route in router.routes]
     return app

@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.api.schemas import Query, job_path, time_of, time_or_none
+from app.api.schemas import Query
 from app.shared.batch import Batch, BatchStatus
 from app.shared.batch_store import BatchSeen
 from app.shared.job import JobStatus
+from app.shared.job_view import job_path, time_of, time_or_none
 
 
 class BatchQuery(Query):

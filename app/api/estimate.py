@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.api.schemas import Waiting
 from app.shared.eta import Pace
 from app.shared.job import Job
 from app.shared.job_store import Standing
+from app.shared.job_view import Waiting
 from app.shared.provider import Provider
 
 

@@ -7,17 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 JOB_ID = "1a209c6348c1e7dba56b2"
+DELIVERY_ID = f"{JOB_ID}-1"
 VOICE_ID = "voice-1a209c63c5e6fa21168ba"
 JOB_PATH = f"/jobs/{JOB_ID}"
 BATCH_ID = "batch-1a209c6348b77e01fd2c9"
 BATCH_PATH = f"/batches/{BATCH_ID}"
 _RUN_ID = "1a209c63c5e6fa21168ba"
+_URL = "https://example.org/kavox"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 # What stands in an address: its form, which what the service gives always has, and an example.
 ADDRESSES: Mapping[str, Mapping[str, Any]] = {
     "job_id": {"pattern": "^[0-9a-f]{21}$", "examples": [JOB_ID]},
     "batch_id": {"pattern": "^batch-[0-9a-f]{21}$", "examples": [BATCH_ID]},
+    "delivery_id": {"pattern": "^[0-9a-f]{21}-[1-9][0-9]{0,9}$", "examples": [DELIVERY_ID]},
     "voice_id": {"pattern": "^voice-[0-9a-f]{21}$", "examples": [VOICE_ID]},
     "model": {"minLength": 1, "examples": ["hibari/hibari"]},
 }
@@ -74,6 +77,7 @@ _JOB = {
     },
     "gpu_seconds": 0.0,
     "metadata": {"page": 12},
+    "webhook": {"url": _URL, "events": ["succeeded", "failed", "canceled"]},
     "urls": {
         "self": JOB_PATH,
         "audio": f"{JOB_PATH}/audio",
@@ -106,6 +110,23 @@ _BATCH = {
 _SECOND_JOB_ID = "1a209c6348c2b10ff3a70"
 
 _CUE = {"start": 0.0, "end": 3.075, "text": "The quick brown fox jumps over the lazy dog."}
+
+_DELIVERY = {
+    "id": DELIVERY_ID,
+    "type": "job.succeeded",
+    "url": _URL,
+    "status": "pending",
+    "created_at": "2026-11-24T00:18:02.907000Z",
+    "attempts": [
+        {
+            "at": "2026-11-24T00:18:03.214000Z",
+            "duration_seconds": 0.141,
+            "status": 500,
+            "error": {"code": "webhook_rejected", "detail": "the receiver answered 500"},
+        }
+    ],
+    "next_attempt_at": "2026-11-24T00:18:08.301000Z",
+}
 
 _VOICE = {
     "id": "heart",
@@ -210,6 +231,12 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
     },
     "BatchList": {"batches": [_BATCH], "next_cursor": None},
     "CaptionsView": {"id": JOB_ID, "timing": "measured", "chunks": [{**_CUE, "job": JOB_ID}], "cues": [_CUE]},
+    "DeliveryView": _DELIVERY,
+    "DeliveryList": {"deliveries": [_DELIVERY]},
+    "WebhookSecretView": {
+        "secret": "whsec_a2F2b3gtZXhhbXBsZS1zZWNyZXQtbm90LXJlYWwhIQ==",
+        "replaced_until": ["2026-11-25T00:18:02.907000Z"],
+    },
     "LogView": {
         "job": JOB_ID,
         "run": _RUN_ID,

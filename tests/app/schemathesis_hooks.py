@@ -39,8 +39,10 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
 
 @schemathesis.hook
 def map_path_parameters(context: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> Any:
-    """Has jobs and batches cancelled that wait, where the document allows the id."""
+    """Has jobs and batches cancelled that wait, and messages sent again, where the document allows the id."""
     given = path_parameters or {}
+    if _label(context) == "POST /jobs/{job_id}/deliveries/{delivery_id}":
+        return _with_a_delivery(context, given)
     for name, label, form, waiting in _CANCELLED:
         if _label(context) == label and re.fullmatch(form, str(given.get(name, ""))):
             assert context.operation is not None
@@ -85,9 +87,12 @@ def _label(context: schemathesis.HookContext) -> str:
     return context.operation.label if context.operation else ""
 
 
-def _waiting_job(url: str) -> str:
+_ANNE = {"Authorization": "Bearer anne-key"}
+
+
+def _waiting_job(url: str, **fields: str) -> str:
     """The id of a job of anne's that the stage's worker leaves alone for a moment."""
-    return _made(f"{url.rstrip('/')}/synthesize", _LATER)
+    return _made(f"{url.rstrip('/')}/synthesize", {**_LATER, **fields})
 
 
 def _waiting_batch(url: str) -> str:
@@ -96,8 +101,7 @@ def _waiting_batch(url: str) -> str:
 
 
 def _made(url: str, body: Any) -> str:
-    answer = httpx.post(url, json=body, headers={"Authorization": "Bearer anne-key"})
-    return str(answer.raise_for_status().json()["id"])
+    return str(httpx.post(url, json=body, headers=_ANNE).raise_for_status().json()["id"])
 
 
 _LATER = {"text": "Later.", "priority": "low"}
@@ -105,6 +109,18 @@ _CANCELLED = (
     ("job_id", "DELETE /jobs/{job_id}", "[0-9a-f]{21}", _waiting_job),
     ("batch_id", "DELETE /batches/{batch_id}", "batch-[0-9a-f]{21}", _waiting_batch),
 )
+
+
+def _with_a_delivery(context: schemathesis.HookContext, path_parameters: dict[str, Any]) -> dict[str, Any]:
+    """The ids of a cancelled job of anne's and of the message about that."""
+    forms = {"job_id": "[0-9a-f]{21}", "delivery_id": "[0-9a-f]{21}-[1-9][0-9]{0,9}"}
+    if not all(re.fullmatch(form, str(path_parameters.get(name, ""))) for name, form in forms.items()):
+        return path_parameters
+    assert context.operation is not None
+    url = context.operation.schema.get_base_url()
+    job_id = _waiting_job(url, webhook="https://example.org/kavox")
+    httpx.delete(f"{url.rstrip('/')}/jobs/{job_id}", headers=_ANNE).raise_for_status()
+    return {"job_id": job_id, "delivery_id": f"{job_id}-1"}
 
 
 def _is_well_formed(case: schemathesis.Case[Any]) -> bool:
