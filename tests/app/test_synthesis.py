@@ -61,6 +61,7 @@ def test_a_text_alone_becomes_a_job(api: httpx.Client) -> None:
         "error": None,
         "audio": None,
         "batch": None,
+        "webhook": None,
         "cached": False,
         "run": None,
         "gpu_seconds": 0.0,
