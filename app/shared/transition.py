@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 
 from app.shared import keys
+from app.shared.batch import TALLY_LUA
 from app.shared.clock import CLOCK_LUA
 from app.shared.deliveries import TELL_LUA
 from app.shared.job import SOURCES, SPENT_FIELDS, TERMINAL, JobStatus
@@ -52,7 +53,7 @@ end
 
 # transition(id, to, now, sources, fields) answers the status that was met, '' for no such job. `sources` is an array of
 # statuses; `fields` a flat array of field, value, …, as `app.shared.job.change` makes them.
-TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}{METRICS_LUA}{TELL_LUA}
+TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}{METRICS_LUA}{TELL_LUA}{TALLY_LUA}
 -- Redis takes nothing back of a script that fails half-way, so a job without an error must not make this one fail.
 local function error_code(stored)
   local error = stored and cjson.decode(stored)
@@ -74,7 +75,7 @@ local function transition(id, to, now, sources, fields)
   local legal = false
   for _, source in ipairs(sources) do legal = legal or source == status end
   if not legal then return status end
-  local job = redis.call('HMGET', key, 'caller', 'lane', 'score', 'deadline', 'webhook')
+  local job = redis.call('HMGET', key, 'caller', 'lane', 'score', 'deadline', 'webhook', 'batch')
   local mine = '{keys.JOBS}' .. job[1] .. ':'
   redis.call('HSET', key, 'status', to)
   show(id, fields)
@@ -93,7 +94,9 @@ local function transition(id, to, now, sources, fields)
   else
     redis.call('ZREM', '{keys.RUNNING}', id)
   end
-  if {" or ".join(f"to == '{status}'" for status in sorted(TERMINAL))} then
+  local ended = {" or ".join(f"to == '{status}'" for status in sorted(TERMINAL))}
+  if job[6] then tally(job[6], key, status, to, ended, now) end
+  if ended then
     redis.call('ZADD', '{keys.FINISHED}', now, id)
     count('jobs_ended|' .. job[2] .. '|' .. to, 1)
     observe('job_seconds|' .. job[2], math.max(0, now - redis.call('HGET', key, 'created_at')))
