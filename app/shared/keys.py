@@ -49,6 +49,7 @@
     kavox:gpu_ledger:<host>:<week> hash    GPU seconds billed to each caller in the week that began then
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
+    kavox:machine:<machine>        string  a worker of that machine has been heard of lately
 
 The scripts build further names from the ones passed to them, so Redis Cluster is not supported.
 """
@@ -90,3 +91,4 @@ QUOTA = "kavox:quota:"
 GPU_LEDGER = "kavox:gpu_ledger:"
 WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"
+MACHINE = "kavox:machine:"
