@@ -55,6 +55,11 @@ end
 # transition(id, to, now, sources, fields) answers the status that was met, '' for no such job. `sources` is an array of
 # statuses; `fields` a flat array of field, value, …, as `app.shared.job.change` makes them.
 TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}{METRICS_LUA}
+-- Redis takes nothing back of a script that fails half-way, so a job without an error must not make this one fail.
+local function error_code(stored)
+  local error = stored and cjson.decode(stored)
+  return type(error) == 'table' and error.code or 'unknown'
+end
 local function transition(id, to, now, sources, fields)
   local key = '{keys.JOB}' .. id
   local status = redis.call('HGET', key, 'status')
@@ -83,7 +88,7 @@ local function transition(id, to, now, sources, fields)
     count('jobs_ended|' .. job[2] .. '|' .. to, 1)
     observe('job_seconds|' .. job[2], math.max(0, now - redis.call('HGET', key, 'created_at')))
     if to == '{JobStatus.FAILED}' then
-      count('jobs_failed|' .. job[2] .. '|' .. cjson.decode(redis.call('HGET', key, 'error')).code, 1)
+      count('jobs_failed|' .. job[2] .. '|' .. error_code(redis.call('HGET', key, 'error')), 1)
     end
     redis.call('HDEL', key, {", ".join(f"'{name}'" for name in SPENT_FIELDS)})
   end

@@ -61,7 +61,7 @@ def test_a_run_is_billed_once_whoever_closes_it(redis: Redis, redis_url: str) ->
     taken = second.acquire(run.id)
     assert taken is not None
     ended(second, taken)
-    second.settle(taken, job, JobStatus.FAILED)
+    second.settle(taken, job, JobStatus.FAILED, error={"code": "notebook_failed", "detail": "", "retryable": False})
     second.close(taken)
     with pytest.raises(LeaseLost):
         first.close(run)

@@ -44,7 +44,7 @@ def test_a_worker_that_is_frozen_before_its_push_does_not_make_it_when_it_wakes_
         push_visibility_seconds=0.2,
         batch_window_seconds=0,
     )
-    monkeypatch.setattr("workers.runtime.KaggleHost", Freezing)
+    monkeypatch.setattr("workers.hosts.KaggleHost", Freezing)
     first, second = Runtime(settings), Runtime(settings)
     job = make_job()
     submit(redis_url, job)
