@@ -43,7 +43,7 @@ from workers.synthesis import Synthesis
 from workers.verdicts import Verdicts
 from workers.voice_records import VoiceRecords
 
-# Less than a worker's sign of life lasts, which comes from the same loop.
+# While it is waited for, nobody sweeps here.
 _QUOTA_TIMEOUT_SECONDS = 8.0
 
 

@@ -17,6 +17,7 @@ from redis.asyncio import Redis as AsyncRedis
 from app.shared import keys
 
 LIFETIME_SECONDS = 15
+ANNOUNCED_EVERY_SECONDS = 5
 
 MACHINE_SECONDS = 60
 """How long a machine is waited for that no worker is heard from: time enough to start one again."""
