@@ -41,7 +41,7 @@ async def read_job(caller: Caller, job_id: str, request: Request, prefer: Prefer
 
 @router.delete(
     "/{job_id}",
-    responses={**_CANCELING, **responses(401, 404, 409, 410, 503)},
+    responses={**_CANCELING, **responses(401, 403, 404, 409, 410, 503)},
 )
 async def cancel_job(job_id: str, jobs: Jobs, caller: Caller, settings: Config, response: Response) -> JobView:
     """Cancels a job: a waiting one at once; one that runs is `canceling` until its host has confirmed the end."""

@@ -46,7 +46,7 @@ _AUDIO = {
     "/audio/speech",
     response_class=Response,
     responses={
-        **openai_responses(400, 401, 404, 409, 410, 413, 415, 500, 503, 504),
+        **openai_responses(400, 401, 403, 404, 409, 410, 413, 415, 500, 503, 504),
         200: {"description": "The audio.", "content": _AUDIO, **headers("X-Kavox-Job", "Content-Length")},
     },
     openapi_extra={"requestBody": {"required": True, **_BODY}},

@@ -46,7 +46,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     "/synthesize",
     status_code=202,
     response_model=JobView | Estimate,
-    responses={**_ANSWERS, **responses(400, 401, 410, 413, 415, 422, 503)},
+    responses={**_ANSWERS, **responses(400, 401, 403, 410, 413, 415, 422, 503)},
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )
 async def synthesize(
