@@ -1,13 +1,14 @@
 """The worker process: `python -m workers.main`.
 
 The main thread takes wake-ups from RQ and carries runs itself, without forking: RQ's work-horses outlive a killed
-worker and would go on beside their successor. A second thread says that the worker lives, and a third sweeps: that one
-may have to wait for Kaggle. SIGTERM lets a run go at its next recorded step.
+worker and would go on beside their successor. A second thread says that the worker lives, a third sweeps, and may have
+to wait for Kaggle, a fourth delivers webhooks. SIGTERM lets a run go at its next recorded step.
 """
 
 import signal
 import sys
 import threading
+from functools import partial
 
 import structlog
 from redis.exceptions import RedisError
@@ -49,8 +50,12 @@ def main() -> int:
     set_up_logs(parts.settings.log_level)
     log.info("worker started", worker=parts.name, hosts=list(parts.presence.hosts))
     helpers = [
-        threading.Thread(target=keep, args=(parts,), name=name, daemon=True)
-        for name, keep in (("presence", _keep_announcing), ("sweep", _keep_sweeping))
+        threading.Thread(target=target, name=name, daemon=True)
+        for name, target in (
+            ("presence", partial(_keep_announcing, parts)),
+            ("sweep", partial(_keep_sweeping, parts)),
+            ("couriers", parts.couriers.run),
+        )
     ]
     for helper in helpers:
         helper.start()

@@ -20,10 +20,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from app.api.changes import Changes
 from app.api.dependencies import Caller, Config, Jobs, Listening
 from app.api.problems import responses
-from app.api.schemas import AudioView, JobError, Waiting, job_view
 from app.api.waiting import attended
 from app.shared.job import JobStatus
 from app.shared.job_store import Seen
+from app.shared.job_view import AudioView, JobError, Waiting, job_view
 from app.shared.redis_client import is_outage
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])

@@ -8,9 +8,10 @@ from app.api.dependencies import Caller, Config, Jobs, resources
 from app.api.direct import DirectResponse, DirectRoute
 from app.api.openapi_headers import headers
 from app.api.problems import responses
-from app.api.schemas import JobPage, JobQuery, JobView, job_view
+from app.api.schemas import JobPage, JobQuery
 from app.api.synthesis import poll_seconds
 from app.api.waiting import Preference, PreferHeader, until_ended
+from app.shared.job_view import JobView, job_view
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 frequent = APIRouter(prefix="/jobs", tags=["jobs"], route_class=DirectRoute)

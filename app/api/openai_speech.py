@@ -19,11 +19,11 @@ from app.api.openai_errors import NO_RETRY, envelope
 from app.api.openai_request import EXAMPLES, OpenAISpeech, in_their_words, speech_request
 from app.api.openapi_headers import headers
 from app.api.problems import openai_responses
-from app.api.schemas import job_path
 from app.api.waiting import until_ended
 from app.shared.audio_formats import FORMATS, audio_format
 from app.shared.errors import RequestRefused
 from app.shared.job import Job, JobStatus
+from app.shared.job_view import job_path
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 

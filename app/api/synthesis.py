@@ -15,8 +15,9 @@ from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import read_json
 from app.api.openapi_headers import headers, sometimes
 from app.api.problems import responses
-from app.api.schemas import EXAMPLES, JobView, Query, SpeechRequest, job_path, job_view
+from app.api.schemas import EXAMPLES, Query, SpeechRequest
 from app.api.waiting import Preference, PreferHeader, until_ended
+from app.shared.job_view import JobView, job_path, job_view
 from app.shared.settings import Settings
 
 router = APIRouter(tags=["speech"], route_class=DirectRoute)
