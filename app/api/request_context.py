@@ -33,8 +33,9 @@ class RequestContext:
                 message["headers"] = [*hardened(message["headers"]), (_RAW_HEADER, request_id.encode())]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self._app(scope, receive, send_with_headers)
+        # Never unbound: the server runs each request in a context of its own.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        await self._app(scope, receive, send_with_headers)
 
 
 class UnexpectedErrors:
