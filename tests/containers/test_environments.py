@@ -66,7 +66,8 @@ def test_the_api_serves_with_its_own_packages(tmp_path: Path, redis_url: str) ->
     ):
         wait_for("the API to answer", lambda: api.poll() is not None or answers(client))
         assert health(python, "app.health", told, tmp_path) == ""
-        text, made = {"text": "Hello."}, [python, "-m", "app.cli", "keys", "create", "me"]
+        text = {"text": "Hello."}
+        made: list[str | Path] = [python, "-m", "app.cli", "keys", "create", "me"]
         key = subprocess.run(made, env=told, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
         assert client.post("/synthesize", json=text).status_code == 401
         assert client.post("/synthesize", json=text, headers={"Authorization": f"Bearer {key}"}).status_code == 202
