@@ -70,7 +70,7 @@ from app.shared.quota import Quota
 from app.shared.rates import RateLimiter
 from app.shared.redis_client import connect_async, connect_for_queue
 from app.shared.scratch import Scratch
-from app.shared.settings import Settings, load_settings
+from app.shared.settings import REAL_KAGGLE, Settings, load_settings
 from app.shared.submission import Submissions
 from app.shared.voice_store import VoiceStore
 
@@ -188,6 +188,7 @@ def _check_servers_are_named(settings: Settings) -> str:
     if settings.kaggle_mode is None:
         raise ConfigurationError(
             "no Kaggle credentials are found and KAVOX_KAGGLE_API_URL names no emulator; set KAGGLE_API_TOKEN or "
-            "KAGGLE_USERNAME and KAGGLE_KEY, or let `kavox serve` start an emulator"
+            "KAGGLE_USERNAME and KAGGLE_KEY, or let `kavox serve` start an emulator; for an API whose workers alone "
+            f"have credentials, set KAVOX_KAGGLE_API_URL={REAL_KAGGLE}"
         )
     return settings.redis_url

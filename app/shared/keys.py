@@ -68,6 +68,7 @@
     kavox:webhook_secrets:<caller> zset    what signs a caller's webhooks, by the time until which it does
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
+    kavox:machine:<machine>        string  a worker of that machine has been heard of lately
 
 The scripts build further names from the ones passed to them, so Redis Cluster is not supported.
 """
@@ -125,3 +126,4 @@ GONE = "kavox:gone:"
 WEBHOOK_SECRETS = "kavox:webhook_secrets:"
 WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"
+MACHINE = "kavox:machine:"

@@ -37,7 +37,7 @@ class Workshop:
 
     def announce(self, *local_providers: str) -> None:
         """A worker lives, and has these providers' packages."""
-        announce(self._redis, Presence("worker", time.time(), ["emulator", "local"], local_providers))
+        announce(self._redis, Presence("worker", "machine", time.time(), ["emulator", "local"], local_providers))
 
     def start(self, job_id: str) -> None:
         """A run claims the job."""
