@@ -87,6 +87,31 @@ def test_a_message_shows_the_job_and_is_signed(hooked: Service, receiver: Receiv
         message.verified("whsec_" + "A" * 44)
 
 
+def test_a_batch_tells_once_when_all_of_its_jobs_have_ended(hooked: Service, receiver: Receiver) -> None:
+    """With what is known of it as a whole; its deliveries are listed with it, and sent again when that is wanted."""
+    request = {"items": [{"text": "One."}, {"text": "Two."}], "name": "Both", "webhook": receiver.url}
+    batch = hooked.http.post("/batches", json=request).raise_for_status().json()
+    first, second = batch["jobs"]
+    assert hooked.http.delete(first["url"]).is_success
+    listed = f"{batch['urls']['self']}/deliveries"
+    assert hooked.http.get(listed).json() == {"deliveries": []}
+    assert hooked.http.delete(second["url"]).is_success
+    (message,) = receiver.wait_for(1)
+    said = message.verified(secret_of(hooked))
+    assert said["type"] == "batch.completed"
+    assert (said["data"]["id"], said["data"]["status"], said["data"]["counts"]["canceled"]) == (
+        batch["id"],
+        "canceled",
+        2,
+    )
+    seen = hooked.http.get(batch["urls"]["self"]).json()
+    assert said["data"] == {name: seen[name] for name in said["data"]}
+    wait_for("the delivery", lambda: hooked.http.get(listed).json()["deliveries"][0]["status"] == "delivered")
+    assert hooked.http.post(f"{listed}/{message.id}").status_code == 202
+    assert {one.id for one in receiver.wait_for(2)} == {message.id}
+    assert len(hooked.http.get(listed).json()["deliveries"]) == 1
+
+
 def test_a_receiver_that_fails_is_tried_again(hooked: Service, receiver: Receiver) -> None:
     """Under the same id, until it takes the message."""
     receiver.status = 500

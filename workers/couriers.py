@@ -23,6 +23,9 @@ from redis.exceptions import RedisError
 from standardwebhooks import Webhook
 
 from app.shared import keys
+from app.shared.batch import COMPLETED
+from app.shared.batch import from_fields as batch_from_fields
+from app.shared.batch_view import summary
 from app.shared.deliveries import Attempt, Delivery, DeliveryStatus
 from app.shared.errors import KavoxError
 from app.shared.job import from_fields, job_as_it_was
@@ -151,15 +154,19 @@ class Couriers:
         return body, list(signing_secrets(self._redis, delivery.caller))
 
     def _data(self, delivery: Delivery) -> Mapping[str, object]:
-        if not delivery.type.startswith(f"{JOB}."):
-            return cast("Mapping[str, object]", json.loads(delivery.data))
-        fields = cast("dict[str, str]", self._redis.hgetall(keys.JOB + delivery.subject))
-        if not fields:
-            raise NothingToTell("the job is no longer kept", code="webhook_superseded")
+        if delivery.type == COMPLETED:
+            return summary(batch_from_fields(self._record(keys.BATCH + delivery.subject)))
+        fields = self._record(keys.JOB + delivery.subject)
         job = job_as_it_was(fields, json.loads(delivery.data)) if delivery.data else from_fields(fields)
         if delivery.type == _PROGRESS and job.status.terminal:
             raise NothingToTell("the job ended before its progress was told", code="webhook_superseded")
         return job_view(job, Standing())
+
+    def _record(self, key: str) -> Mapping[str, str]:
+        fields = cast("dict[str, str]", self._redis.hgetall(key))
+        if not fields:
+            raise NothingToTell("what it would tell of is no longer kept", code="webhook_superseded")
+        return fields
 
     def _headers(self, delivery: Delivery, body: bytes, secrets: list[str]) -> Mapping[str, str]:
         now = datetime.now(UTC)

@@ -86,6 +86,7 @@ class Retention:
             # What was begun before its jobs' audio went may have come after it.
             if self._removed_files(batch_id):
                 caller = cast("str", self._redis.hget(key, "caller"))
+                forget_deliveries(self._redis, batch_id)
                 with self._redis.pipeline() as pipeline:
                     pipeline.delete(key, f"{key}:jobs", f"{key}:files")
                     pipeline.zrem(f"{keys.BATCHES}{caller}", batch_id)

@@ -18,7 +18,6 @@ from starlette.responses import Response, StreamingResponse
 from zipstream import ZipStream
 
 from app.api.batch_parts import Part, check_ended, parts_of
-from app.api.batch_schemas import BatchSummary, summary
 from app.api.conversions import PATIENCE_SECONDS, Conversions
 from app.api.delivery import (
     AUDIO,
@@ -38,6 +37,7 @@ from app.api.synthesis import poll_seconds
 from app.shared.audio_formats import FORMATS, WAV, AudioFormat, audio_format, kept_name
 from app.shared.audio_store import audio_name
 from app.shared.batch import Batch
+from app.shared.batch_view import BatchSummary, summary
 from app.shared.conversion import batch_provenance
 from app.shared.errors import RequestRefused
 from app.shared.job import Job

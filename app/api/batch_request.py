@@ -20,6 +20,7 @@ from app.api.problems import BatchInvalid, culprits_of
 from app.api.schemas import EXAMPLES, SpeechRequest
 from app.shared.errors import RequestRefused
 from app.shared.job import Job
+from app.shared.receivers import MAX_URL_CHARS
 from app.shared.voice import ClonedVoice, is_voice_id
 
 MOST_ITEMS = 1000
@@ -50,6 +51,9 @@ class BatchRequest(BaseModel):
     defaults: dict[str, Any] = Field({}, description="Fields for every item.")
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(None, description="Yours: a title.")
     metadata: dict[str, Any] = Field({}, description="Yours: kept with the batch and given back, up to 16 KiB.")
+    webhook: Annotated[str, Field(max_length=MAX_URL_CHARS, json_schema_extra={"minLength": 1})] | None = Field(
+        None, description="A URL that is told once, when all jobs have ended; each item may have its own."
+    )
 
 
 def batch_schema() -> dict[str, Any]:
@@ -67,6 +71,7 @@ BATCH_EXAMPLES: dict[str, Any] = {
             "items": [{"text": "Chapter one."}, {"text": "It was a bright cold day.", "metadata": {"page": 1}}],
             "defaults": {"provider": "hibari", "voice": "heart"},
             "name": "A book",
+            "webhook": "https://example.org/kavox",
         }
     },
     "one text": {"value": {"items": [example["value"] for example in EXAMPLES.values()][:1]}},

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.acceptance import allowance_of, wake
 from app.api.batch_request import BATCH_EXAMPLES, PATH, BatchRequest, Surroundings, batch_schema, jobs_of, parse_batch
-from app.api.batch_schemas import BatchList, BatchQuery, BatchSummary, BatchView, batch_path, batch_view, summary
+from app.api.batch_schemas import BatchList, BatchQuery, BatchView, batch_view
 from app.api.changes import Changes
 from app.api.dependencies import Caller, Owned, Resources
 from app.api.direct import DirectResponse
@@ -22,13 +22,17 @@ from app.api.openapi_headers import headers, sometimes
 from app.api.problems import responses
 from app.api.synthesis import poll_seconds
 from app.api.waiting import Preference, PreferHeader, attended, until_ended
-from app.shared.batch import Batch, new_batch_id
+from app.shared.batch import COMPLETED, Batch, new_batch_id
 from app.shared.batch_store import BatchSeen
+from app.shared.batch_view import BatchSummary, batch_path, summary
 from app.shared.errors import Gone, NotFound
 from app.shared.job import JobStatus
 from app.shared.submission import Once
+from app.shared.webhook import subscription
 
 router = APIRouter(prefix=PATH, tags=["batches"])
+
+_END = COMPLETED.rpartition(".")[2]
 
 _BODY = {"content": {"application/json": {"schema": batch_schema(), "examples": BATCH_EXAMPLES}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -127,6 +131,8 @@ async def _accepted(batch_request: BatchRequest, caller: str, owned: Resources, 
     """The batch that answers the request: a new one, or that of the same request before it."""
     known = await owned.submissions.known(unrepeated) if unrepeated else None
     if known is None:
+        url, allowed = batch_request.webhook, owned.settings.webhook_receivers
+        webhook = None if url is None else subscription(url, [_END], caller, allowed)
         batch_id, around = new_batch_id(), await Surroundings.of(batch_request, caller, owned)
         jobs = await run_in_threadpool(jobs_of, batch_request, batch_id, around, owned)
         batch = Batch(
@@ -138,6 +144,7 @@ async def _accepted(batch_request: BatchRequest, caller: str, owned: Resources, 
             counts={JobStatus.QUEUED: len(jobs)},
             name=batch_request.name,
             metadata=batch_request.metadata,
+            webhook=webhook,
         )
         # What any of them needs: a batch is accepted whole.
         allowance = await allowance_of(next((job for job in jobs if job.speech.gpu), jobs[0]), owned)

@@ -1,4 +1,4 @@
-"""/jobs/{id}/deliveries: what a job's receiver was told, how often that was tried, and to try it again."""
+"""/jobs/{id}/deliveries and /batches/{id}/deliveries: what a receiver was told, how often; to try it again."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -6,15 +6,14 @@ from typing import Any, Literal, cast
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
-from redis.asyncio import Redis
 
-from app.api.dependencies import Caller, Connection, Jobs
+from app.api.dependencies import Caller, Owned, Resources
 from app.api.openapi_headers import headers
 from app.api.problems import responses
 from app.shared.deliveries import Attempt, Deliveries, Delivery, DeliveryStatus
 from app.shared.pipelines import SharedPipelines
 
-router = APIRouter(prefix="/jobs", tags=["webhooks"])
+router = APIRouter(tags=["webhooks"])
 
 
 # A delivery that is due is under way by then.
@@ -48,7 +47,7 @@ class DeliveryView(BaseModel):
     """One event for one URL."""
 
     id: str = Field(description="The message's webhook-id, the same in all attempts.")
-    type: str = Field(description="What happened: job.succeeded, …")
+    type: str = Field(description="What happened: job.succeeded, batch.completed, …")
     url: str
     status: Literal["pending", "delivered", "failed"]
     created_at: datetime = Field(description="When it happened; the message's timestamp.")
@@ -71,33 +70,54 @@ class DeliveryView(BaseModel):
 
 
 class DeliveryList(BaseModel):
-    """What was to be told of a job, the oldest first; empty where nobody is to be told."""
+    """What was to be told, the oldest first; empty where nobody is to be told."""
 
     deliveries: Sequence[DeliveryView]
 
 
-@router.get("/{job_id}/deliveries", responses=responses(401, 404, 503))
-async def list_deliveries(job_id: str, jobs: Jobs, redis: Connection, caller: Caller) -> DeliveryList:
+@router.get("/jobs/{job_id}/deliveries", responses=responses(401, 404, 503))
+async def list_deliveries(job_id: str, owned: Owned, caller: Caller) -> DeliveryList:
     """The webhooks of a job: each message with its attempts, and when it is tried next."""
-    job = await jobs.get(job_id, caller)
-    found = await _deliveries(redis).of(job.id)
-    return DeliveryList(deliveries=list(map(DeliveryView.of, found)))
+    return await _listed((await owned.jobs.get(job_id, caller)).id, owned)
 
 
-@router.post("/{job_id}/deliveries/{delivery_id}", status_code=202, responses={**_AGAIN, **responses(401, 404, 503)})
-async def redeliver(
-    job_id: str, delivery_id: str, jobs: Jobs, redis: Connection, caller: Caller, response: Response
-) -> DeliveryView:
+@router.get("/batches/{batch_id}/deliveries", responses=responses(401, 404, 503))
+async def list_batch_deliveries(batch_id: str, owned: Owned, caller: Caller) -> DeliveryList:
+    """The webhook of a batch, once it has ended, with its attempts; those of its jobs are listed with them."""
+    return await _listed((await owned.batches.get(batch_id, caller)).id, owned)
+
+
+@router.post(
+    "/jobs/{job_id}/deliveries/{delivery_id}", status_code=202, responses={**_AGAIN, **responses(401, 404, 503)}
+)
+async def redeliver(job_id: str, delivery_id: str, owned: Owned, caller: Caller, response: Response) -> DeliveryView:
     """Sends a message again at once, under the same webhook-id, whatever has become of it; with a day of attempts."""
-    job = await jobs.get(job_id, caller)
-    deliveries = _deliveries(redis)
-    await deliveries.redeliver(await deliveries.get(job.id, delivery_id))
+    return await _sent_again((await owned.jobs.get(job_id, caller)).id, delivery_id, owned, response)
+
+
+@router.post(
+    "/batches/{batch_id}/deliveries/{delivery_id}", status_code=202, responses={**_AGAIN, **responses(401, 404, 503)}
+)
+async def redeliver_of_batch(
+    batch_id: str, delivery_id: str, owned: Owned, caller: Caller, response: Response
+) -> DeliveryView:
+    """The same for a batch's message."""
+    return await _sent_again((await owned.batches.get(batch_id, caller)).id, delivery_id, owned, response)
+
+
+async def _listed(subject: str, owned: Resources) -> DeliveryList:
+    return DeliveryList(deliveries=list(map(DeliveryView.of, await _deliveries(owned).of(subject))))
+
+
+async def _sent_again(subject: str, delivery_id: str, owned: Resources, response: Response) -> DeliveryView:
+    deliveries = _deliveries(owned)
+    await deliveries.redeliver(await deliveries.get(subject, delivery_id))
     response.headers["Retry-After"] = str(_SOON_SECONDS)
-    return DeliveryView.of(await deliveries.get(job.id, delivery_id))
+    return DeliveryView.of(await deliveries.get(subject, delivery_id))
 
 
-def _deliveries(redis: Redis) -> Deliveries:
-    return Deliveries(cast("SharedPipelines", redis))
+def _deliveries(owned: Resources) -> Deliveries:
+    return Deliveries(cast("SharedPipelines", owned.redis))
 
 
 def _time(seconds: float) -> datetime:

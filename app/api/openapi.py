@@ -17,7 +17,7 @@ from app.api.openai_errors import is_openai
 from app.api.openapi_examples import ADDRESSES, MODELS
 from app.api.openapi_headers import EVERYWHERE, HEADERS, RATES, named
 from app.api.openapi_problems import ENVELOPE, PROBLEM, SCHEMAS, response_name, shared_response
-from app.api.openapi_webhooks import MESSAGE, message_schema, webhooks
+from app.api.openapi_webhooks import message_schemas, webhooks
 from app.shared.settings import Settings
 
 DESCRIPTION = """Kavox speaks text on Kaggle's free GPUs. POST a text, follow its job, fetch its audio.
@@ -97,7 +97,7 @@ def _complete(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
     # FastAPI's own form of a refusal, which no route here answers with.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas |= {name: dict(schema) for name, schema in SCHEMAS.items()} | {MESSAGE: message_schema()}
+    schemas |= {name: dict(schema) for name, schema in SCHEMAS.items()} | message_schemas()
     document["webhooks"] = webhooks()
     components["headers"] = {name: dict(header) for name, header in HEADERS.items()}
     for path, operation in _operations(document):

@@ -99,6 +99,7 @@ _BATCH = {
     "created_at": "2026-11-24T00:17:56.100000Z",
     "finished_at": None,
     "metadata": {},
+    "webhook": None,
     "urls": {
         "self": BATCH_PATH,
         "audio": f"{BATCH_PATH}/audio",

@@ -1,9 +1,10 @@
 """The `webhooks` of the OpenAPI document: what this service sends, and what it makes of the answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.api.openapi_examples import DELIVERY_ID, MODELS
+from app.shared.batch import COMPLETED
 from app.shared.webhook import WebhookEvent
 
 _TOLD = {
@@ -36,45 +37,60 @@ _ANSWERS = {
     "default": "It is sent again, for about a day.",
 }
 
-MESSAGE = "WebhookMessage"
+_MESSAGE = "WebhookMessage"
+_BATCH_MESSAGE = "BatchWebhookMessage"
 
 
-def message_schema() -> dict[str, Any]:
-    """The body of every message about a job."""
+def message_schemas() -> dict[str, Any]:
+    """The bodies of the messages about jobs, and of those about batches."""
+    of_jobs = [f"job.{event}" for event in WebhookEvent]
     return {
-        "title": MESSAGE,
-        "description": "What has happened to a job, in the form of Standard Webhooks.",
+        _MESSAGE: _message(_MESSAGE, "What has happened to a job", of_jobs, "job.succeeded", "JobView"),
+        _BATCH_MESSAGE: _message(
+            _BATCH_MESSAGE, "All jobs of a batch have ended", [COMPLETED], COMPLETED, "BatchSummary"
+        ),
+    }
+
+
+def _message(name: str, told: str, types: Sequence[str], example: str, data: str) -> dict[str, Any]:
+    return {
+        "title": name,
+        "description": f"{told}, in the form of Standard Webhooks.",
         "type": "object",
         "required": ["type", "timestamp", "data"],
         "properties": {
-            "type": {"type": "string", "enum": [f"job.{event}" for event in WebhookEvent]},
+            "type": {"type": "string", "enum": list(types)},
             "timestamp": {"type": "string", "format": "date-time", "description": "When it happened."},
-            "data": {"$ref": "#/components/schemas/JobView"},
+            "data": {"$ref": f"#/components/schemas/{data}"},
         },
-        "examples": [
-            {"type": "job.succeeded", "timestamp": "2026-11-24T00:18:02.907000Z", "data": dict(MODELS["JobView"])}
-        ],
+        "examples": [{"type": example, "timestamp": "2026-11-24T00:18:02.907000Z", "data": dict(MODELS[data])}],
     }
 
 
 def webhooks() -> dict[str, Any]:
     """One entry for each event."""
-    return {f"job.{event}": {"post": _operation(event, told)} for event, told in _TOLD.items()}
+    wanted = "Sent to `webhook.url` of the request where `webhook.events` has `{event}`."
+    of_jobs = {
+        f"job.{event}": {"post": _operation(f"job_{event}", told, wanted.format(event=event), _MESSAGE)}
+        for event, told in _TOLD.items()
+    }
+    completed = ("All jobs of the batch have ended.", "Sent to `webhook` of POST /batches.", _BATCH_MESSAGE)
+    return {**of_jobs, COMPLETED: {"post": _operation("batch_completed", *completed)}}
 
 
-def _operation(event: WebhookEvent, told: str) -> dict[str, Any]:
+def _operation(name: str, told: str, wanted: str, message: str) -> dict[str, Any]:
     return {
         "tags": ["webhooks"],
-        "operationId": f"job_{event}",
+        "operationId": name,
         "summary": told,
-        "description": f"Sent to `webhook.url` of the request where `webhook.events` has `{event}`.",
+        "description": wanted,
         "parameters": [
             {"name": name, "in": "header", "required": True, "description": text, "schema": dict(schema)}
             for name, (text, schema) in _HEADERS.items()
         ],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{MESSAGE}"}}},
+            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{message}"}}},
         },
         "responses": {status: {"description": text} for status, text in _ANSWERS.items()},
     }

@@ -20,6 +20,8 @@ from app.shared.identifiers import is_id, new_id
 from app.shared.job import TERMINAL, JobStatus
 
 PREFIX = "batch-"
+COMPLETED = "batch.completed"
+"""What a webhook is told, whatever has become of the jobs."""
 
 
 class BatchStatus(StrEnum):
@@ -37,7 +39,7 @@ class Batch:
     """What is known of a batch without a look at its jobs. Times are seconds since 1970, UTC.
 
     `counts` says how many of its jobs are in each state. `gpu_seconds` and `speech_seconds` are those of the jobs that
-    have ended. `lane` is empty: its jobs may be in several.
+    have ended. `webhook` says who is told of the end (`webhook.py`). `lane` is empty: its jobs may be in several.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Batch:
     gpu_seconds: float = 0.0
     speech_seconds: float = 0.0
     finished_at: float | None = None
+    webhook: Mapping[str, Any] | None = None
     lane: str = ""
 
     @property
@@ -95,6 +98,7 @@ def to_fields(batch: Batch) -> dict[str, str]:
         JobStatus.QUEUED.value: str(batch.total),
         **({} if batch.name is None else {"name": batch.name}),
         **({"metadata": json.dumps(batch.metadata)} if batch.metadata else {}),
+        **({"webhook": json.dumps(batch.webhook)} if batch.webhook else {}),
     }
 
 
@@ -113,11 +117,12 @@ def from_fields(fields: Mapping[str, str]) -> Batch:
         gpu_seconds=float(fields.get("gpu_seconds", 0)),
         speech_seconds=float(fields.get("speech_seconds", 0)),
         finished_at=None if finished_at is None else float(finished_at),
+        webhook=json.loads(fields.get("webhook", "null")),
     )
 
 
 # tally(batch, job, from, to, ended, now): a job of the batch has changed its state; `job` is the key of its record, and
-# `ended` whether it has come to its end.
+# `ended` whether it has come to its end. Wants tell(), of TELL_LUA.
 TALLY_LUA = f"""
 local function tally(batch, job, from, to, ended, now)
   local key = '{keys.BATCH}' .. batch
@@ -132,8 +137,10 @@ local function tally(batch, job, from, to, ended, now)
       redis.call('HINCRBYFLOAT', key, 'speech_seconds', string.format('%.3f', audio.duration_seconds))
     end
     if redis.call('HINCRBY', key, 'left', -1) == 0 then
-      -- The batch ends here, once: whoever is to be told of it is told from here.
+      -- The batch ends here, once.
       redis.call('HSET', key, 'finished_at', now)
+      local wish = redis.call('HGET', key, 'webhook')
+      if wish then pcall(tell, key, batch, wish, '{COMPLETED}', '') end
       redis.call('ZADD', '{keys.BATCHES_ENDED}', now, batch)
     end
   end
