@@ -155,7 +155,10 @@ class Followers:
         now = time.time()
         changed = change(finished_at=now, waiting=None, **fields)
         arguments = transition_arguments(job.id, to, now, changed, [JobStatus.QUEUED])
-        return cast("str", self._transition(args=arguments))
+        met = cast("str", self._transition(args=arguments))
+        if met == JobStatus.QUEUED:
+            log.info("job ended", job=job.id, status=to)
+        return met
 
     def _read(self, job_id: str) -> Job | None:
         fields = cast("dict[str, str]", self._redis.hgetall(keys.JOB + job_id))

@@ -8,11 +8,13 @@ go at its next recorded step.
 import signal
 import sys
 import threading
+from types import TracebackType
 
 import structlog
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
+from rq.job import Job
 
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import QUEUE
@@ -46,8 +48,8 @@ def main() -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"kavox worker: {error.detail}\n")
         return EXIT_CONFIGURATION
-    set_up_logs(parts.settings.log_level)
-    log.info("worker started", worker=parts.name, hosts=list(parts.presence.hosts))
+    set_up_logs(parts.settings.log_level, parts.name)
+    log.info("worker started", hosts=list(parts.presence.hosts))
     sweeper = threading.Thread(target=_keep_sweeping, args=(parts,), name="sweep", daemon=True)
     sweeper.start()
     failures = 0
@@ -72,7 +74,10 @@ def _work(parts: Runtime) -> bool:
     try:
         # RQ waits for a silent server for as long as the worker's entry lives, 415 s unless told otherwise.
         worker = RunWorker(
-            [Queue(QUEUE, connection=parts.rq_connection)], connection=parts.rq_connection, worker_ttl=30
+            [Queue(QUEUE, connection=parts.rq_connection)],
+            connection=parts.rq_connection,
+            worker_ttl=30,
+            exception_handlers=[_note_failure],
         )
         worker.stopping = parts.stopping
         worker.log_job_description = False
@@ -82,6 +87,12 @@ def _work(parts: Runtime) -> bool:
     except RedisError as error:
         log.warning("Redis does not answer", error=str(error))
         return False
+    return True
+
+
+def _note_failure(_job: Job, _kind: type[BaseException], error: BaseException, _trace: TracebackType) -> bool:
+    """RQ's own line quotes the error, and is cut short for that. True: RQ goes on with its own handling."""
+    log.error("task failed", exc_info=error)
     return True
 
 

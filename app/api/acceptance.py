@@ -38,6 +38,7 @@ async def accept(
     """The job that answers the request. With `joining` it may be the one of the same request before it."""
     known = await owned.submissions.known(once) if once else None
     if known is not None:
+        structlog.contextvars.bind_contextvars(job=known)
         return await _known(known, caller, owned)
     job = await admitted(speech_request, caller, owned)
     submitted = await owned.submissions.submit(job, joining=joining, once=once)
@@ -53,6 +54,7 @@ async def accept(
         submitted = Submitted(await owned.submissions.answer(job, entry, joining=joining, once=once))
         if submitted.job_id != job.id:
             await owned.submissions.discard(job.id, entry)
+    structlog.contextvars.bind_contextvars(job=submitted.job_id)
     if submitted.wakes:
         await _wake(owned.queue, job)
     if submitted.job_id != job.id:
@@ -107,4 +109,4 @@ async def _wake(wakeups: JobQueue, job: Job) -> None:
         await run_in_threadpool(wakeups.wake_lane, job.speech.lane)
     except RedisError as error:
         # The job is accepted all the same: the workers' sweep finds it in its lane.
-        log.warning("no worker woken", job=job.id, lane=job.speech.lane, error=str(error))
+        log.warning("no worker woken", lane=job.speech.lane, error=str(error))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, cast
 
+import structlog
 from fastapi import Depends, Request
 from redis.asyncio import Redis
 from starlette.datastructures import Headers
@@ -70,7 +71,9 @@ def _read_caller(request: Request) -> str:
     if not owned.callers:
         _check_page(request, owned.settings)
         return LOCAL_CALLER
-    return caller_of(_key(request.headers), owned.callers)
+    caller = caller_of(_key(request.headers), owned.callers)
+    structlog.contextvars.bind_contextvars(caller=caller)
+    return caller
 
 
 def _key(headers: Headers) -> str | None:
