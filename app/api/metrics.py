@@ -17,7 +17,6 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 from starlette.responses import Response
 
 from app.api.dependencies import Caller, Config, Connection
@@ -71,7 +70,8 @@ class Snapshot(Collector):
             fields[name].append((values, value))
         for name, (shown, told, labels) in _COUNTERS.items():
             counter = CounterMetricFamily(shown, told, labels=labels)
-            for its_labels, amount in fields[name]:
+            # What has no labels is 0 before it has happened; of what has some, nobody knows which there will be.
+            for its_labels, amount in fields[name] or ([] if labels else [([], 0.0)]):
                 counter.add_metric(_split(its_labels, labels), amount)
             yield counter
         for name, (shown, told, its, bounds) in _HISTOGRAMS.items():
@@ -108,7 +108,7 @@ def _histogram(
         buckets, total = [], 0.0
         for bound in (*bounds, inf):
             total += parts.get(str(bound), 0.0)
-            buckets.append((floatToGoString(bound), total))
+            buckets.append(("+Inf" if bound == inf else repr(float(bound)), total))
         metric.add_metric(values, buckets, parts.get("sum", 0.0))
     return metric
 
