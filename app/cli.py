@@ -158,6 +158,34 @@ def logs(job: given.JobId, url: given.Url = None, key_file: given.KeyFile = None
 
 
 @cli.command()
+def bundle(
+    job: given.JobId,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="[kavox-JOB.zip]")] = None,
+    include_text: Annotated[bool, typer.Option("--include-text", help="Do not mask the text.")] = False,
+    url: given.Url = None,
+    key_file: given.KeyFile = None,
+) -> None:
+    """Save what is needed to run an ended job again, to look into its failure; its text is masked."""
+    from app.commands.jobs import save_bundle  # noqa: PLC0415
+
+    save_bundle(job, _where(url, key_file), output, include_text=include_text)
+
+
+@cli.command()
+def replay(
+    bundle: Annotated[Path, typer.Argument(help="The zip that `kavox bundle` has saved.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The wav file to write.")] = Path("replay.wav"),
+    trust_notebook: Annotated[
+        bool, typer.Option("--trust-notebook", help="Run the bundle's own notebook, which is a program.")
+    ] = False,
+) -> None:
+    """Run the notebook of a job's bundle again, on an emulated Kaggle."""
+    from app.commands.replay import replay  # noqa: PLC0415
+
+    replay(bundle, output, trusted=trust_notebook)
+
+
+@cli.command()
 def voices(
     provider: given.Provider = None,
     language: given.Language = None,
@@ -169,6 +197,18 @@ def voices(
     from app.commands.offers import list_voices  # noqa: PLC0415
 
     list_voices(_where(url, key_file), provider, language, as_json=as_json)
+
+
+@cli.command()
+def mcp(
+    folder: Annotated[Path, typer.Option(help="Where files that a model asks for are written.")] = Path(),
+    url: given.Url = None,
+    key_file: given.KeyFile = None,
+) -> None:
+    """Be an MCP server on stdin and stdout: a running service as tools for language models."""
+    from app.commands.mcp_server import serve  # noqa: PLC0415
+
+    serve(_where(url, key_file), folder)
 
 
 @cli.command()

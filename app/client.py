@@ -191,6 +191,11 @@ class Client:
         """The log of an ended job's run. Raises NotFound, Conflict, Gone."""
         return self._send("GET", f"{_path(job_id)}/logs", headers={"Accept": "text/plain"}).text
 
+    def bundle(self, job_id: str, *, include_text: bool) -> bytes:
+        """What is needed to run an ended job again, as a zip. Raises NotFound, Conflict."""
+        query = {"include_text": "true"} if include_text else {}
+        return self._send("GET", f"{_path(job_id)}/bundle", params=query).content
+
     def _post(self, path: str, request: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
         # json.dumps escapes what is no valid Unicode, for the API to refuse; httpx' own `json=` would fail on it.
         return self._send(

@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 
 from app.api import audio as audio_routes
 from app.api import (
+    bundle,
     cache,
     cloning,
     docs,
@@ -125,7 +126,7 @@ def _build(settings: Settings) -> FastAPI:
     docs.install(app)
     openapi.install(app, settings)
     page.install(app)
-    native = (jobs, audio_routes, events, logs, voices, cloning, quota, cache, metrics, operations)
+    native = (jobs, audio_routes, events, logs, bundle, voices, cloning, quota, cache, metrics, operations)
     routers = [synthesis.router, jobs.frequent, *(part.router for part in (*native, openai_speech, openai_catalog))]
     # Not included: FastAPI would look each request's address up twice, in one router after the other.
     app.router.routes += [route for router in routers for route in router.routes]

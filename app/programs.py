@@ -56,6 +56,13 @@ def doctor(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def replay(settings: Settings, notebook: Path, folder: Path) -> subprocess.Popen[str]:
+    """One notebook, run on the Kaggle of the settings, under way; its log goes to our stderr, what came of it to a line
+    of its output. In our own process group, as the doctor."""
+    command = [sys.executable, "-m", "workers.replay", str(notebook), str(folder)]
+    return subprocess.Popen(command, env=_with_settings(settings), stdout=subprocess.PIPE, text=True)
+
+
 def workers(settings: Settings, logs: Path | None) -> Sequence[ChildProcess]:
     """As many workers as the settings say."""
     environment = _with_settings(settings)

@@ -1,10 +1,13 @@
 """One bad text costs the others of its run nothing but time."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
+from tests.commands.command import Command, Ended
 from tests.mimic import write_mimic
 from tests.service import Service
 
@@ -52,3 +55,22 @@ def test_a_text_that_fails_alone_has_one_more_go_with_another_seed(mimicry: Serv
     assert fine["run"]["id"] == seeded["run"]["id"]
     assert moody["run"]["id"] == refused["run"]["id"] != fine["run"]["id"]
     assert mimicry.kaggle_stats()["pushes_accepted"] - before == 2
+
+
+@pytest.mark.slow
+def test_a_failure_is_seen_again_elsewhere_from_its_bundle(mimicry: Service, tmp_path: Path) -> None:
+    """With the text it fails for the same reason, without it is spoken; another notebook is not run unasked."""
+    [job] = speak(mimicry, ("To be refused.", {"seed": 5}))
+    kavox = Command(tmp_path, URL=mimicry.url, NOTEBOOKS_DIR=mimicry.data_dir.parent / "notebooks")
+    assert kavox("bundle --include-text -o plain.zip", job["id"]).out == b"plain.zip\n"
+    assert kavox("bundle -o masked.zip", job["id"]).code == 0
+    again = Ended(kavox.start("replay plain.zip"))
+    assert again.code == 1
+    assert again.errors.splitlines()[-1] == "kavox: the notebook ran, and the job's item failed: not in the mood"
+    spoken = kavox("replay masked.zip -o spoken.wav")
+    assert (spoken.code, soundfile.info(tmp_path / "spoken.wav").samplerate) == (0, 16000), spoken.errors
+    refused = kavox("replay masked.zip", NOTEBOOKS_DIR=None)
+    assert refused.code == 2
+    assert "--trust-notebook" in refused.line
+    (tmp_path / "none.zip").write_bytes(b"nothing")
+    assert "is no bundle of a job" in kavox("replay none.zip").line

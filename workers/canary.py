@@ -19,9 +19,9 @@ from workers.diagnosis import diagnose
 from workers.hosts import kaggle_host
 from workers.kaggle import KaggleHost
 from workers.kernel import Kernel, KernelState, Push
+from workers.lone_kernel import ended, result
 from workers.notebook import inject
 from workers.notebook_checks import sample_run
-from workers.outputs import RESULT, Result
 
 _SESSION_SECONDS = 900
 _CHECK = "live kernel"
@@ -42,7 +42,7 @@ def canary(settings: Settings, *, reachable: bool) -> Iterator[Finding]:
         source = inject(settings.notebooks_dir / f"{provider.name}.ipynb", run)
         try:
             kernel = host.push(Push(slug, source, gpu=False, machine_shape=None, timeout_seconds=_SESSION_SECONDS))
-            state = _ended(host, kernel, settings)
+            state = ended(host, kernel, settings, _SESSION_SECONDS)
             problem = _problem(host, kernel, state)
         finally:
             host.delete(slug)
@@ -70,17 +70,6 @@ def _provider(settings: Settings) -> Provider | None:
     return min(free, key=lambda one: one.name != "hibari", default=None)
 
 
-def _ended(host: KaggleHost, kernel: Kernel, settings: Settings) -> KernelState | None:
-    """The state in which the session ended, None when it did not in time."""
-    deadline = time.monotonic() + settings.deployment_timeout_minutes * 60 + _SESSION_SECONDS
-    while time.monotonic() < deadline:
-        status = host.status(kernel)
-        if status.state.ended:
-            return status.state
-        time.sleep(max(settings.polling[0], status.retry_after or 0))
-    return None
-
-
 def _problem(host: KaggleHost, kernel: Kernel, state: KernelState | None) -> tuple[str, str] | None:
     """What is wrong with what came of it, and what to do; None when it has spoken."""
     if state is None:
@@ -97,12 +86,8 @@ def _problem(host: KaggleHost, kernel: Kernel, state: KernelState | None) -> tup
 
 def _has_spoken(host: KaggleHost, kernel: Kernel, folder: Path) -> bool:
     """Whether result.json names a file, and that file is there."""
-    if not host.download(kernel, {RESULT}, folder):
-        return False
-    try:
-        items = Result.model_validate_json((folder / RESULT).read_bytes()).items
-    except ValueError:
-        return False
+    found = result(host, kernel, folder)
+    items = found.items if found else []
     name = items[0].file if len(items) == 1 else None
     if not name or not host.download(kernel, {name}, folder):
         return False

@@ -1,7 +1,4 @@
-"""Puts a run's items into a copy of a provider's notebook. Never executes a notebook, never changes the template.
-
-The whole run travels inside one JSON string literal, so no text, voice or option is ever parsed as code.
-"""
+"""Puts a run's items into a copy of a provider's notebook. Never executes a notebook, never changes the template."""
 
 import json
 import re
@@ -12,8 +9,8 @@ from typing import Any
 import nbformat
 
 from app.shared.errors import InjectionFailed
+from app.shared.notebook_source import PARAMETERS_TAG, is_parameters, with_run
 
-PARAMETERS_TAG = "parameters"
 KAGGLE_SOURCE_LIMIT_BYTES = 1_000_000
 """Kaggle refuses a notebook of this size or more."""
 
@@ -26,12 +23,8 @@ def inject(template: Path, run: Mapping[str, object]) -> str:
     The same template and run give the same bytes. Raises InjectionFailed, in one line that names the notebook.
     """
     notebook = _read(template)
-    _parameters_cell(template, notebook)["source"] = parameters_source(run)
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            cell["outputs"] = []
-            cell["execution_count"] = None
-    source = json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False)
+    _check_parameters_cell(template, notebook)
+    source = with_run(notebook, run)
     size = len(source.encode())
     if size >= KAGGLE_SOURCE_LIMIT_BYTES:
         raise _failure(
@@ -40,12 +33,6 @@ def inject(template: Path, run: Mapping[str, object]) -> str:
             "put fewer or shorter items into the run",
         )
     return source
-
-
-def parameters_source(run: Mapping[str, object]) -> str:
-    """The Python source of the parameters cell, pure ASCII."""
-    # The inner dumps escapes all but ASCII; the outer one turns that into a literal which Python reads as JSON does.
-    return f"import json\n\nRUN = json.loads({json.dumps(json.dumps(run))})"
 
 
 def _read(template: Path) -> Any:
@@ -86,15 +73,12 @@ def _check_ids(template: Path, notebook: Any) -> None:
             raise _failure(template, f"cell {number} shares the id '{cell_id}': give each cell its own")
 
 
-def _parameters_cell(template: Path, notebook: Any) -> Any:
-    tagged = [
-        cell for cell in notebook.cells if cell.cell_type == "code" and PARAMETERS_TAG in cell.metadata.get("tags", [])
-    ]
-    if len(tagged) != 1:
+def _check_parameters_cell(template: Path, notebook: Any) -> None:
+    count = sum(map(is_parameters, notebook["cells"]))
+    if count != 1:
         raise _failure(
-            template, f"has {len(tagged)} code cells tagged '{PARAMETERS_TAG}': tag exactly one, the one that sets RUN"
+            template, f"has {count} code cells tagged '{PARAMETERS_TAG}': tag exactly one, the one that sets RUN"
         )
-    return tagged[0]
 
 
 def _failure(template: Path, problem: str) -> InjectionFailed:

@@ -21,10 +21,10 @@ from app.shared.errors import CredentialsRejected, HostUnreachable, InputsMissin
 from app.shared.job import Phase
 from app.shared.job_queue import JobQueue
 from app.shared.provider import Provider
+from app.shared.run_parameters import run_parameters
 from app.shared.settings import Settings
 from workers.cancels import Cancels
 from workers.claim import Claims
-from workers.items import run_parameters
 from workers.kernel import Kernel, KernelHost, KernelState, Push
 from workers.lanes import Lanes
 from workers.lease import Lease
@@ -151,7 +151,8 @@ class Synthesis:
 
     def inject(self, run: Run) -> str:
         """The notebook's source for this run. The same run gives the same bytes."""
-        parameters = run_parameters(run, self._runs.jobs(run), self._providers[run.provider])
+        provider = self._providers[run.provider]
+        parameters = run_parameters(run.id, self._runs.jobs(run), provider, model=run.model, host=run.host)
         return inject(self._settings.notebooks_dir / f"{run.provider}.ipynb", parameters)
 
     @contextmanager

@@ -1,9 +1,10 @@
-"""`kavox jobs`, `kavox watch` and `kavox cancel`: what has become of requests that were made before."""
+"""`kavox jobs`, `watch`, `cancel`, `logs` and `bundle`: what has become of requests that were made before."""
 
 from pathlib import Path
 
 import typer
 
+from app.audio_file import check_output, write_atomically
 from app.commands.service import Where, running_service, say
 from app.commands.synthesize import check_target, deliver, warn
 from app.commands.tables import print_jobs, print_json
@@ -59,3 +60,13 @@ def show_logs(job_id: str, where: Where) -> None:
     """Prints the log of a job's run, as plain text."""
     with running_service(where) as client:
         typer.echo(client.log(job_id), nl=False)
+
+
+def save_bundle(job_id: str, where: Where, output: Path | None, *, include_text: bool) -> None:
+    """Writes a job's bundle into a file, and prints the file's name. Raises NotFound, Conflict, WrongUsage."""
+    with running_service(where) as client:
+        content = client.bundle(job_id, include_text=include_text)
+    path = output or Path(f"kavox-{job_id}.zip")
+    check_output(path)
+    write_atomically(path, content)
+    typer.echo(path)

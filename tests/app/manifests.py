@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+_NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "hibari.ipynb"
+
 _MANIFEST = """
 name = "{name}"
 title = "{title}"
@@ -118,4 +120,4 @@ def _write(
         clones=str(clones).lower(),
     )
     (directory / f"{name}.toml").write_text(text, encoding="utf-8")
-    (directory / f"{name}.ipynb").write_text("{}", encoding="utf-8")
+    (directory / f"{name}.ipynb").write_bytes(_NOTEBOOK.read_bytes())

@@ -18,15 +18,15 @@ from app.shared.job import Job
 from app.shared.kaggle_credentials import KaggleCredentials
 from app.shared.provider import load_providers
 from app.shared.redis_client import connect_async
+from app.shared.run_parameters import run_parameters
 from app.shared.scratch import Scratch
 from app.shared.settings import Settings
 from app.shared.voice import ClonedVoice, dataset_slug, new_voice_id, recording_name
 from app.shared.voice_store import VoiceStore
 from tests.mimic import write_mimic
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
-from tests.workers.jobs import make_job, make_run
+from tests.workers.jobs import make_job
 from workers.datasets import DatasetState
-from workers.items import run_parameters
 from workers.janitor import Janitor
 from workers.kaggle_client import KaggleClient
 from workers.kaggle_datasets import KaggleDatasets
@@ -135,7 +135,7 @@ def test_a_notebook_is_told_how_to_find_a_recording(tmp_path: Path) -> None:
     reference = {"voice": "voice-1", "file": "voice-1-ab.wav", "sha256": "ab", "transcript": "Some words."}
     plain = make_job()
     cloned = replace(plain, speech=replace(plain.speech, voice="voice-1", reference=reference))
-    items = run_parameters(make_run(plain), [plain, cloned], provider)["items"]
+    items = run_parameters("run", [plain, cloned], provider, model="hibari", host="kaggle")["items"]
     assert items[0]["reference"] is None
     assert items[1]["reference"] == {"file": "voice-1-ab.wav", "sha256": "ab", "transcript": "Some words."}
     assert cloned.source_bytes > plain.source_bytes

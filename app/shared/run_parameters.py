@@ -8,25 +8,24 @@ from app.shared.chunks import cut
 from app.shared.job import Job
 from app.shared.manifest import Language
 from app.shared.provider import Provider
-from workers.run import Run
 
 
-def run_parameters(run: Run, jobs: Sequence[Job], provider: Provider) -> dict[str, Any]:
+def run_parameters(run_id: str, jobs: Sequence[Job], provider: Provider, *, model: str, host: str) -> dict[str, Any]:
     """RUN of the notebook contract, for these jobs of the run."""
     languages = {language.code: language for language in provider.languages}
     return {
-        "run_id": run.id,
-        "provider": run.provider,
-        "model": run.model,
-        "device": _device(run, provider),
+        "run_id": run_id,
+        "provider": provider.name,
+        "model": model,
+        "device": _device(host, provider),
         # Kaggle's image has no speech packages; here the interpreter brings them.
-        "install": run.host == "kaggle",
+        "install": host == "kaggle",
         "items": [_item(job, languages[job.speech.language], provider) for job in jobs],
     }
 
 
-def _device(run: Run, provider: Provider) -> str:
-    if run.host != "kaggle":
+def _device(host: str, provider: Provider) -> str:
+    if host != "kaggle":
         # The notebook takes what the machine has.
         return "auto"
     return "cuda" if provider.gpu else "cpu"
