@@ -81,4 +81,5 @@ def test_what_cannot_be_counted_does_not_stop_a_change(api: httpx.Client, worksh
         workshop.fail(job_id)
         assert redis.hget(keys.JOB + job_id, "status") == JobStatus.FAILED
         assert redis.zscore(keys.FINISHED, job_id) == pytest.approx(time.time(), abs=60)
-        assert not redis.hexists(keys.JOB + job_id, "text")
+        # The last thing that the change does.
+        assert not redis.hexists(keys.JOB + job_id, "lane")

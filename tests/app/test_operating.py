@@ -95,9 +95,25 @@ def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any], expose
 def test_the_dashboard_shows_every_metric(exposed: Labels) -> None:
     """But for what only alerts and people ask for."""
     shown = {name for _, expression in expressions() for name, _ in asked(as_prometheus_sees(expression)).series}
-    families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in exposed}
-    unshown = families - {re.sub(r"_(bucket|count|sum)$", "", name) for name in shown}
+    unshown = {family(name) for name in exposed} - {family(name) for name in shown}
     assert unshown == {"kavox_info", "kavox_cache_entries", "kavox_quota_refreshes_at_seconds"}
+
+
+def test_the_page_lists_every_metric(exposed: Labels) -> None:
+    """docs/operating.md names what is exposed, with the labels that it has, and nothing else."""
+    lines = re.findall(r"^\| (`kavox_.*?) \|(.*?)\|", (DOCS / "operating.md").read_text(), re.MULTILINE)
+    told = {name: set(in_ticks(labels)) for names, labels in lines for name in in_ticks(names)}
+    usual = {"job", "instance", "le", "provider", "model", "host"}
+    found = {family(name): labels - usual for name, labels in exposed.items() if name != "up"}
+    assert {name: labels - usual for name, labels in told.items()} == found
+
+
+def in_ticks(text: str) -> list[str]:
+    return re.findall(r"`(\w+)`", text)
+
+
+def family(name: str) -> str:
+    return re.sub(r"_(bucket|count|sum)$", "", name)
 
 
 def test_the_dashboard_can_be_imported() -> None:
