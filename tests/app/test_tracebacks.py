@@ -9,12 +9,12 @@ from redis.exceptions import ResponseError
 from app.shared.errors import KavoxError, NotebookFailed
 from app.shared.tracebacks import told
 
-SECRET = "zebra7crossing"
+MARK = "zebra7crossing"
 
 
 def said(error: BaseException) -> str:
     """What is told of this error, raised with a variable beside it."""
-    text = f"{SECRET} in a variable"
+    text = f"{MARK} in a variable"
     try:
         assert text
         raise error
@@ -30,13 +30,13 @@ def caused(outer: BaseException, inner: BaseException) -> BaseException:
 @pytest.mark.parametrize(
     ("error", "begins"),
     [
-        (ValueError(SECRET), "ValueError\n"),
-        (KeyError(SECRET), "KeyError\n"),
-        (requests.ConnectionError(f"GET /a.wav?X-Goog-Signature={SECRET}"), "requests.exceptions.ConnectionError\n"),
-        (NotebookFailed(f"the notebook died: {SECRET}"), "app.shared.errors.NotebookFailed: notebook_failed\n"),
-        (KavoxError(SECRET), "app.shared.errors.KavoxError: internal_error\n"),
-        (caused(RuntimeError(SECRET), ValueError(SECRET)), "RuntimeError\n"),
-        (ExceptionGroup(SECRET, [ValueError(SECRET)]), "ExceptionGroup\n"),
+        (ValueError(MARK), "ValueError\n"),
+        (KeyError(MARK), "KeyError\n"),
+        (requests.ConnectionError(f"GET /a.wav?X-Goog-Signature={MARK}"), "requests.exceptions.ConnectionError\n"),
+        (NotebookFailed(f"the notebook died: {MARK}"), "app.shared.errors.NotebookFailed: notebook_failed\n"),
+        (KavoxError(MARK), "app.shared.errors.KavoxError: internal_error\n"),
+        (caused(RuntimeError(MARK), ValueError(MARK)), "RuntimeError\n"),
+        (ExceptionGroup(MARK, [ValueError(MARK)]), "ExceptionGroup\n"),
     ],
 )
 def test_an_errors_own_words_are_left_out_where_they_may_quote(error: BaseException, begins: str) -> None:
@@ -45,7 +45,7 @@ def test_an_errors_own_words_are_left_out_where_they_may_quote(error: BaseExcept
     assert lines.startswith(begins)
     assert f"{__file__}:" in lines
     assert "in said" in lines
-    assert SECRET not in lines
+    assert MARK not in lines
     if error.__cause__ or isinstance(error, ExceptionGroup):
         assert "\nValueError" in lines
 
