@@ -68,6 +68,7 @@ clean:  ## remove what the commands made, jobs and audio included
 
 .venv/.ready: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Kavox needs Python 3.11 or newer; set PYTHON=python3.x")'
+	@echo "Setting up .venv, which takes about a minute once" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock

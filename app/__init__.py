@@ -7,6 +7,7 @@
 5. `api/synthesis.py` writes the job (`shared/job.py`) and its place in the lane at once (`shared/job_store.py`) …
 6. … and wakes a worker by a dotted name (`shared/job_queue.py`). The 202 leaves; `workers/synthesis.py` goes on.
 7. `api/jobs.py` shows how far the job has come, and streams the finished wav from `shared/audio_store.py`.
+   `api/deliveries.py` shows what receivers were told of it (`shared/deliveries.py`), which workers send.
 8. `api/voices.py` lists what can be asked for, `api/cloning.py` takes a caller's own voice; `api/operations.py` says
    whether the service is well; `api/page.py` serves the page that shows it all to people.
 9. Whatever goes wrong is an error of `shared/errors.py`, which `api/problems.py` turns into problem+json.

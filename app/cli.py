@@ -26,13 +26,17 @@ cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Ka
 def main() -> None:
     """Runs the command line and ends the process."""
     try:
-        cli(prog_name=PROGRAM)
+        code = cli(prog_name=PROGRAM, standalone_mode=False)
+    except typer.TyperException as error:
+        _misuse(error)
     except KavoxError as error:
         _fail(error.detail, exit_code(error))
     except OSError as error:
-        _fail(str(error), 1)
-    except KeyboardInterrupt:
+        _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 1)
+    # What typer makes of Ctrl-C.
+    if code == CANCELED:
         _fail("stopped", CANCELED)
+    sys.exit(code)
 
 
 @cli.command()
@@ -241,8 +245,13 @@ def completion(shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(h
 
 
 def _format_of(output: Path | None) -> str | None:
-    """The format that a file's name stands for."""
+    """The format that a file's name stands for. Raises WrongUsage where it stands for one that Kavox cannot write."""
+    from app.exit_codes import WrongUsage  # noqa: PLC0415
+
     suffix = output.suffix.removeprefix(".").lower() if output else ""
+    if suffix in given.OTHER_FORMATS:
+        raise WrongUsage(f"--output {output}: {suffix} is none of {', '.join(given.FORMATS)}; name one with --format")
+    suffix = given.SAME_FORMATS.get(suffix, suffix)
     return suffix if suffix in given.FORMATS else None
 
 
@@ -250,6 +259,19 @@ def _where(url: str | None, key_file: Path | None) -> "Where":
     from app.commands.service import Where  # noqa: PLC0415
 
     return Where(url, key_file)
+
+
+def _misuse(error: typer.TyperException) -> NoReturn:
+    """The command line itself is wrong: says so in a line; without any command the help was shown."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else PROGRAM
+    # pydantic's words, which typer checks values with.
+    detail = error.format_message().replace("Value error, ", "").rstrip(".")
+    if not detail:
+        sys.exit(error.exit_code)
+    # Some end by asking what was meant.
+    end = "" if detail.endswith("?") else ";"
+    _fail(f"{detail}{end} `{command} --help` says what can be given", error.exit_code)
 
 
 def _fail(detail: str, code: int) -> NoReturn:

@@ -6,6 +6,7 @@ may be a passing trouble is asked again for half a minute; a POST has an Idempot
 
 import hashlib
 import json
+import re
 import threading
 import time
 import uuid
@@ -215,7 +216,9 @@ class Client:
                 trouble: KavoxError = answers.error(answer)
                 wait = max(pause, answers.retry_after(answer))
             except httpx.HTTPError as error:
-                trouble = ServiceUnreachable(f"no Kavox answers at {self._shown} ({error}); `kavox serve` starts one")
+                trouble = ServiceUnreachable(
+                    f"no Kavox answers at {self._shown} ({_reason(error)}); `kavox serve` starts one"
+                )
                 if not self._met and (isinstance(error, httpx.ConnectError) or not isinstance(error, _CUT_OFF)):
                     raise trouble from None
             if time.monotonic() + wait > deadline or self._hurried.wait(wait):
@@ -253,6 +256,11 @@ def failure(job: Job) -> KavoxError:
     error = job["error"]
     kind = Transient if error["retryable"] else Permanent
     return kind(f"job {job['id']} failed ({error['code']}): {error['detail']}", code=error["code"])
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    """Why nothing came, without the number that the system has for it."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 def _path(job_id: str) -> str:

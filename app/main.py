@@ -22,6 +22,7 @@ from app.api import (
     bundle,
     cache,
     cloning,
+    deliveries,
     docs,
     events,
     jobs,
@@ -36,6 +37,7 @@ from app.api import (
     quota,
     synthesis,
     voices,
+    webhooks,
 )
 from app.api.admission import Admission
 from app.api.body_limit import BodyLimit, body_limit
@@ -126,8 +128,9 @@ def _build(settings: Settings) -> FastAPI:
     docs.install(app)
     openapi.install(app, settings)
     page.install(app)
-    native = (jobs, audio_routes, events, logs, bundle, voices, cloning, quota, cache, metrics, operations)
-    routers = [synthesis.router, jobs.frequent, *(part.router for part in (*native, openai_speech, openai_catalog))]
+    of_jobs = (jobs, audio_routes, events, logs, bundle, deliveries)
+    parts = (*of_jobs, webhooks, voices, cloning, quota, cache, metrics, operations, openai_speech, openai_catalog)
+    routers = [synthesis.router, jobs.frequent, *(part.router for part in parts)]
     # Not included: FastAPI would look each request's address up twice, in one router after the other.
     app.router.routes += [route for router in routers for route in router.routes]
     return app

@@ -42,7 +42,7 @@ def start_service(tmp_path: Path) -> Iterator[StartService]:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for all tests that do not break it."""
-    shared = Service(tmp_path_factory.mktemp("service"), {"KAVOX_WORKERS": 2})
+    shared = Service(tmp_path_factory.mktemp("service"), {"KAVOX_WORKERS": 2, "KAVOX_WEBHOOK_ALLOWED_HOSTS": LOOPBACK})
     shared.start()
     yield shared
     shared.end_everything()

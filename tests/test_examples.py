@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import wave
@@ -14,10 +15,12 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from app.ports import LOOPBACK, free_port
 from tests.pages import blocks, commands
-from tests.service import Service
+from tests.service import Service, wait_for
 
 ADDRESS = "http://127.0.0.1:8000"
+SERVES = "serve_forever"
 NO_CURL = shutil.which("curl") is None  # Python, make and git are all that a machine must have.
 ID = re.compile(r'"id":"([0-9a-f]{21})"')
 FIELD = re.compile(r'"(\w+)":')
@@ -47,7 +50,7 @@ def ran(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Examples:
     environment = {**os.environ, "KAVOX_URL": service.url, "NO_PROXY": "127.0.0.1"}
     (folder / "synthesize.py").write_text(blocks("docs/voicegenhub.md", "python")[0], encoding="utf-8")
     python_code = [*blocks("README.md", "python"), *blocks("docs/api.md", "python")]
-    readme = "\n".join(python_code).replace(ADDRESS, service.url)
+    readme = "\n".join(block for block in python_code if SERVES not in block).replace(ADDRESS, service.url)
 
     def run(*command: str) -> Ended:
         return subprocess.run(
@@ -71,6 +74,22 @@ def test_httpx_and_openai_speak(ran: Examples) -> None:
     assert ran.python.returncode == 0, ran.python.stderr
     for name in ("hello.wav", "speech.wav"):
         assert _seconds(ran.folder / name) > 0.2
+
+
+def test_the_receiver_hears_of_a_job(service: Service) -> None:
+    """The program of README prints what has become of it."""
+    (program,) = (block for block in blocks("README.md", "python") if SERVES in block)
+    port = free_port(LOOPBACK)
+    program = program.replace(ADDRESS, service.url).replace("9000", str(port))
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as receiver:
+        try:
+            wait_for("the receiver", lambda: _listens(port))
+            job = service.submit("Never mind.", webhook=f"http://{LOOPBACK}:{port}/")
+            service.http.delete(job["urls"]["self"]).raise_for_status()
+            assert receiver.stdout is not None
+            assert receiver.stdout.readline() == f"job.canceled {job['id']}\n"
+        finally:
+            receiver.kill()
 
 
 @pytest.mark.skipif(NO_CURL, reason="there is no curl here")
@@ -136,6 +155,11 @@ def _transcript(page: str, service: Service, run: Callable[[str], Ended]) -> dic
             if not ids and (known := ID.search(shown)) and (found := ID.search(ended.stdout)):
                 ids[known[1]] = found[1]
     return printed
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((LOOPBACK, port)) == 0
 
 
 def _seconds(path: Path) -> float:

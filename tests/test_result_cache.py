@@ -13,6 +13,7 @@ from tests.mimic import write_mimic
 from tests.service import Service
 
 GPU = {"provider": "mimic-gpu"}
+HOOK = {"webhook": "https://kavox.invalid/"}
 KEYS = {"anne": "key-of-anne", "ben": "key-of-ben"}
 
 
@@ -61,12 +62,19 @@ def cache(service: Service) -> dict[str, Any]:
     return found
 
 
+def told(service: Service, job: dict[str, Any]) -> list[str]:
+    """The types of all messages about the job."""
+    found = service.http.get(f"/jobs/{job['id']}/deliveries").raise_for_status().json()["deliveries"]
+    return [delivery["type"] for delivery in found]
+
+
 def test_the_same_request_again_is_answered_at_once(service: Service) -> None:
     """With a job of its own, which costs nothing and has its own audio; what it saved is counted."""
     first = spoken(service, "Once only.")
     before, counted = pushes(service), cache(service)
-    answer = service.http.post("/synthesize", json={"text": "Once only.", **GPU, "metadata": {"page": 2}})
+    answer = service.http.post("/synthesize", json={"text": "Once only.", **GPU, "metadata": {"page": 2}, **HOOK})
     job = answer.json()
+    assert told(service, job) == ["job.succeeded"]
     assert (answer.status_code, answer.headers["location"]) == (200, f"/jobs/{job['id']}")
     assert (job["status"], job["cached"], job["gpu_seconds"], job["progress"]) == ("succeeded", True, 0, 1)
     assert job["id"] != first["id"]
@@ -100,7 +108,7 @@ def test_equal_requests_at_once_share_one_synthesis(service: Service) -> None:
     before, counted = pushes(service), cache(service)
     with ThreadPoolExecutor(8) as pool:
         formats = ["wav", "mp3", "flac", "opus", "pcm", "wav", "wav", "mp3"]
-        jobs = list(pool.map(lambda wanted: ask(service, "All at once.", format=wanted), formats))
+        jobs = list(pool.map(lambda wanted: ask(service, "All at once.", format=wanted, **HOOK), formats))
     waiting = [service.job(job["id"])["waiting"] for job in jobs]
     followers = [one for one in waiting if one and one["code"] == "shared_synthesis"]
     assert len(followers) == 7
@@ -112,6 +120,7 @@ def test_equal_requests_at_once_share_one_synthesis(service: Service) -> None:
     assert [job["audio"]["format"] for job in ended] == formats
     for job in ended:
         assert len(service.audio(job["id"])) == job["audio"]["bytes"]
+        assert told(service, job) == ["job.succeeded"]
     assert pushes(service) == before + 1
     assert sum(job["gpu_seconds"] for job in ended if job["cached"]) == 0
     assert cache(service)["shared"] == counted["shared"] + 7

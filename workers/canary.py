@@ -31,8 +31,7 @@ def canary(settings: Settings, *, reachable: bool) -> Iterator[Finding]:
     """Whether a text comes back as speech; what else it shows of the account. Waits for as long as the settings say."""
     provider = _provider(settings)
     if not reachable or provider is None:
-        detail = "none was sent: " + ("no provider runs on Kaggle without GPU" if reachable else "see above")
-        yield Finding.failed(_CHECK, detail, "mend that first")
+        yield _unsent(settings, reachable=reachable)
         return
     began, slug = time.monotonic(), f"{settings.kernel_prefix}-{new_id()}"
     real = settings.kaggle_mode == "real"
@@ -58,6 +57,16 @@ def canary(settings: Settings, *, reachable: bool) -> Iterator[Finding]:
         yield Finding.ok(
             "internet", "the kernel installed its packages, for which Kaggle wants a verified phone number"
         )
+
+
+def _unsent(settings: Settings, *, reachable: bool) -> Finding:
+    if settings.kaggle_mode is None:
+        remedy = (
+            "give credentials, or name an emulator by KAVOX_KAGGLE_API_URL: /readyz of a running service has its own"
+        )
+        return Finding.failed(_CHECK, "none was sent: there is no Kaggle to send it to", remedy)
+    detail = "no provider runs on Kaggle without GPU" if reachable else "see above"
+    return Finding.failed(_CHECK, f"none was sent: {detail}", "mend that first")
 
 
 def _provider(settings: Settings) -> Provider | None:

@@ -1,8 +1,8 @@
 """The worker process: `python -m workers.main`.
 
 The main thread takes wake-ups from RQ and carries runs itself, without forking: RQ's work-horses outlive a killed
-worker and would go on beside their successor. A second thread says that the worker lives and sweeps. SIGTERM lets a run
-go at its next recorded step.
+worker and would go on beside their successor. A second thread says that the worker lives and sweeps, a third one
+delivers webhooks. SIGTERM lets a run go at its next recorded step.
 """
 
 import signal
@@ -52,6 +52,8 @@ def main() -> int:
     log.info("worker started", hosts=list(parts.presence.hosts))
     sweeper = threading.Thread(target=_keep_sweeping, args=(parts,), name="sweep", daemon=True)
     sweeper.start()
+    couriers = threading.Thread(target=parts.couriers.run, name="couriers", daemon=True)
+    couriers.start()
     failures = 0
     while not parts.stopping.requested:
         _heed_signals(parts.stopping)
@@ -60,6 +62,7 @@ def main() -> int:
         # RQ gave up, mostly because Redis is gone: each attempt comes a little later, and none at once.
         parts.stopping.wait(min(5.0, 0.5 * (1 + failures)))
     sweeper.join(timeout=2)
+    couriers.join(timeout=2)
     return 0
 
 

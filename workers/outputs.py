@@ -6,8 +6,8 @@ and only when size, sha256, WAV header and duration agree with it. `audio_checks
 
 import hashlib
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import soundfile
 from pydantic import BaseModel, ValidationError
 
 from app.shared.audio_formats import FORMATS, converted
+from app.shared.conversion import tag
 from app.shared.errors import AudioRejected, NotebookFailed
 from app.shared.job import Speech
 from app.shared.provider import Provider
@@ -148,6 +149,15 @@ def checked(item: ResultItem, directory: Path, speech: Speech, provider: Provide
         raise AudioRejected(f"the wav lasts {duration:.2f} s, result.json says {item.duration_seconds} s")
     checks = check(path, len(speech.text), expected_seconds(speech, provider))
     return Audio(path, sha256, path.stat().st_size, header.samplerate, duration, checks)
+
+
+def tagged(audio: Audio, tags: Mapping[str, str]) -> Audio:
+    """The same speech in a file that says where it came from, in place of the one that was checked.
+
+    Raises StorageFull.
+    """
+    tag(audio.path, tags)
+    return replace(audio, sha256=sha256_of(audio.path), size=audio.path.stat().st_size)
 
 
 def _is_own_name(item: ResultItem) -> bool:

@@ -127,7 +127,8 @@ class Publisher:
             if item is None or item.status == "failed":
                 reason = (item.error if item else None) or "no reason given"
                 raise AudioRejected(f"the notebook could not speak it: {reason}", code="synthesis_failed")
-            audio = outputs.checked(item, directory, job.speech, self._providers[run.provider])
+            checked = outputs.checked(item, directory, job.speech, self._providers[run.provider])
+            audio = outputs.tagged(checked, provenance(job))
             shown = self._in_format(job, audio)
         except AudioRejected as error:
             self._verdicts.fail_item(run, job, error)

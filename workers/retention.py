@@ -6,6 +6,7 @@ from redis import Redis
 from app.shared import keys
 from app.shared.audio_formats import kept_names
 from app.shared.audio_store import AudioStore
+from app.shared.deliveries import forget_deliveries
 from app.shared.errors import StoreUnavailable
 from app.shared.job import Job
 from app.shared.settings import Settings
@@ -55,6 +56,8 @@ class Retention:
     def _expire_records(self) -> None:
         for job in jobs_before(self._redis, keys.EXPIRED, 2 * self._hours):
             mine = keys.JOBS + job.caller
+            if job.webhook is not None:
+                forget_deliveries(self._redis, job.id)
             with self._redis.pipeline() as pipeline:
                 pipeline.delete(keys.JOB + job.id)
                 pipeline.zrem(mine, job.id)

@@ -5,6 +5,7 @@ was stopped and wakes up again after another has taken over changes nothing.
 """
 
 from app.shared import keys
+from app.shared.deliveries import TELL_LUA
 from app.shared.job import JobStatus
 from app.shared.transition import SHOW_LUA, TRANSITION_LUA
 from workers.billing import BILL_LUA
@@ -57,7 +58,6 @@ local shown = cjson.decode(ARGV[8])
 for _, id in ipairs(cjson.decode(ARGV[7])) do
   local met = transition(id, '{JobStatus.RUNNING}', ARGV[4], {{'{JobStatus.QUEUED}'}}, shown)
   if met == '{JobStatus.QUEUED}' then
-    redis.call('HSETNX', '{keys.JOB}' .. id, 'started_at', ARGV[4])
     taken[#taken + 1] = id
     local job = redis.call('HMGET', '{keys.JOB}' .. id, 'caller', 'seconds')
     spent[job[1]] = (spent[job[1]] or 0) + job[2]
@@ -109,7 +109,7 @@ redis.call('DEL', KEYS[2])
 # Takes run, its phases, open runs, ended runs; fence, run id, fields of the run as JSON, fields of its jobs that have
 # not ended as JSON, the phase that these show, '' for none. A run that is recorded as ended is billed, so that its jobs
 # know their shares before they end, and holds no session any more; one whose end was none holds it again.
-RECORD = f"""{SHOW_LUA}{_BELONGS}{BILL_LUA}{_FENCE}
+RECORD = f"""{SHOW_LUA}{TELL_LUA}{_BELONGS}{BILL_LUA}{_FENCE}
 local fields = cjson.decode(ARGV[3])
 if #fields > 0 then redis.call('HSET', KEYS[1], unpack(fields)) end
 local ended = redis.call('HMGET', KEYS[1], 'step', 'ended_at')
@@ -129,9 +129,12 @@ if ARGV[5] ~= '' then
 end
 for _, id in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'jobs'))) do
   local key = '{keys.JOB}' .. id
-  local status = redis.call('HGET', key, 'status')
-  local open = status == '{JobStatus.RUNNING}' or status == '{JobStatus.CANCELING}'
-  if open and belongs(id, ARGV[2]) then show(id, shown) end
+  local job = redis.call('HMGET', key, 'status', 'webhook')
+  local open = job[1] == '{JobStatus.RUNNING}' or job[1] == '{JobStatus.CANCELING}'
+  if open and belongs(id, ARGV[2]) then
+    show(id, shown)
+    if job[2] then pcall(tell_progress, id, job[2]) end
+  end
 end
 """
 

@@ -19,6 +19,7 @@ from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
 from workers.cancels import Cancels
 from workers.claim import Claims
+from workers.couriers import Couriers
 from workers.fallbacks import Fallbacks
 from workers.followers import Followers
 from workers.hosts import kaggle_host, local_host
@@ -107,6 +108,7 @@ class Runtime:
         )
         kept_speech = KeptSpeech(self.redis, audio, settings)
         followers = Followers(self.redis, audio, self.queue, scratch)
+        self.couriers = Couriers(self.redis, settings, self.stopping)
         self.sweep = Sweep(
             redis=self.redis,
             runs=runs,

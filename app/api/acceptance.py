@@ -28,6 +28,7 @@ from app.shared.result_cache import result_key
 from app.shared.submission import Once, Submitted
 from app.shared.voice import ClonedVoice, is_voice_id
 from app.shared.voice_store import VoiceStore
+from app.shared.webhook import subscription
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,9 @@ async def admitted(speech_request: SpeechRequest, caller: str, owned: Resources)
     fallback, warnings = admit_fallback(admission, speech_request, speech, local_providers, cloned)
     if warnings:
         speech = replace(speech, warnings=[*speech.warnings, *warnings])
+    wish = speech_request.webhook
+    allowed = owned.settings.webhook_receivers
+    webhook = None if wish is None else subscription(wish.url, wish.events, caller, allowed)
     now = time.time()
     longest = min(owned.settings.max_wait_hours * 3600, speech_request.max_wait_seconds or math.inf)
     cacheable = speech_request.cache and owned.settings.cache_max_megabytes > 0
@@ -82,6 +86,7 @@ async def admitted(speech_request: SpeechRequest, caller: str, owned: Resources)
         speech=speech,
         fallback=fallback,
         deadline=now + longest,
+        webhook=webhook,
         result_key=result_key(caller, speech, admission.providers[speech.provider].revision) if cacheable else "",
     )
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-from app.api.schemas import job_view
 from app.shared.job import Job
 from app.shared.job_store import Standing
+from app.shared.job_view import job_view
 from app.shared.masking import Mask, masked
 from app.shared.notebook_source import with_run
 from app.shared.provider import Provider
@@ -27,7 +27,7 @@ _README = """What became of one job of Kavox. To run its notebook again, on an e
 
     kavox replay {name}
 
-job.json        the job as GET /jobs/{{id}} shows it, without its metadata
+job.json        the job as GET /jobs/{{id}} shows it, without its metadata and webhook
 notebook.ipynb  the notebook of its run, with this job alone
 run.json        what the notebook is told: its RUN
 log.txt         what it printed, where the log is kept; nothing of other callers
@@ -83,7 +83,7 @@ def _run(job: Job, provider: Provider) -> Mapping[str, Any]:
 
 
 def _view(job: Job) -> str:
-    shown = {name: value for name, value in job_view(job, Standing()).items() if name != "metadata"}
+    shown = {name: value for name, value in job_view(job, Standing()).items() if name not in {"metadata", "webhook"}}
     return orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
 
 

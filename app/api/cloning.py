@@ -39,7 +39,7 @@ _BODY = {"schema": _SCHEMA, "encoding": {"file": {"contentType": "audio/wav, aud
     "",
     status_code=201,
     description=f"Keeps a recording to be spoken with. {NOTICE}",
-    responses={201: headers("Location"), **responses(400, 401, 409, 413, 415, 422, 503)},
+    responses={201: headers("Location"), **responses(400, 401, 403, 409, 413, 415, 422, 503)},
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": _BODY}}},
 )
 async def add_voice(
@@ -79,7 +79,7 @@ async def read_voice(voice_id: str, caller: Caller, admission: Admitting, voices
     return VoiceView.of_recording(voice, _provider(voice, admission))
 
 
-@router.delete("/{voice_id}", status_code=204, responses=responses(401, 404, 503))
+@router.delete("/{voice_id}", status_code=204, responses=responses(401, 403, 404, 503))
 async def remove_voice(voice_id: str, caller: Caller, voices: Voices, audio: Audio) -> None:
     """Removes a voice and its recording here at once, and its copy on Kaggle soon after."""
     voice = await voices.get(voice_id, caller)

@@ -5,11 +5,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.api.schemas import Waiting
 from app.shared.chunks import cut
 from app.shared.eta import Pace
 from app.shared.job import Job
 from app.shared.job_store import Standing
+from app.shared.job_view import Waiting
 from app.shared.provider import Provider
 
 

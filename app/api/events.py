@@ -20,10 +20,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from app.api.changes import Changes
 from app.api.dependencies import Caller, Config, Jobs, Listening
 from app.api.problems import responses
-from app.api.schemas import AudioView, JobError, Waiting, job_view
 from app.api.waiting import attended
 from app.shared.job import JobStatus
 from app.shared.job_store import Seen
+from app.shared.job_view import AudioView, JobError, Waiting, job_view
 from app.shared.redis_client import is_outage
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -112,7 +112,9 @@ async def _events(
         while True:
             event = JobEvent.of(seen)
             # Taken between the reading of the job and of its place: it is no longer waiting, and the next news says so.
-            just_taken = event.status is JobStatus.QUEUED and event.position is None
+            # What shares another job's synthesis has no place once that one runs, and shows its progress instead.
+            waits = event.status is JobStatus.QUEUED and not seen.job.follows
+            just_taken = waits and event.position is None
             if event.event_id != last_id and not just_taken:
                 last_id = event.event_id
                 name = "end" if seen.job.status.terminal else "progress"

@@ -8,9 +8,10 @@ from app.api.dependencies import Caller, Config, Jobs, resources
 from app.api.direct import DirectResponse, DirectRoute
 from app.api.openapi_headers import headers
 from app.api.problems import responses
-from app.api.schemas import JobPage, JobQuery, JobView, job_view
+from app.api.schemas import JobPage, JobQuery
 from app.api.synthesis import poll_seconds
 from app.api.waiting import Preference, PreferHeader, until_ended
+from app.shared.job_view import JobView, job_view
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 frequent = APIRouter(prefix="/jobs", tags=["jobs"], route_class=DirectRoute)
@@ -41,7 +42,7 @@ async def read_job(caller: Caller, job_id: str, request: Request, prefer: Prefer
 
 @router.delete(
     "/{job_id}",
-    responses={**_CANCELING, **responses(401, 404, 409, 410, 503)},
+    responses={**_CANCELING, **responses(401, 403, 404, 409, 410, 503)},
 )
 async def cancel_job(job_id: str, jobs: Jobs, caller: Caller, settings: Config, response: Response) -> JobView:
     """Cancels a job: a waiting one at once; one that runs is `canceling` until its host has confirmed the end."""

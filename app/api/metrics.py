@@ -36,6 +36,7 @@ _COUNTERS = {
     "gpu_seconds": ("kavox_gpu_seconds", "GPU seconds billed to runs.", LANE),
     "speech_seconds": ("kavox_speech_seconds", "Seconds of speech published, as estimated before.", LANE),
     "cache": ("kavox_cache_requests", "Requests for speech that may be kept: hit, shared or miss.", ("result",)),
+    "webhook_attempts": ("kavox_webhook_attempts", "Webhooks sent: delivered, failed, or pending again.", ("status",)),
     "gpu_seconds_saved": ("kavox_gpu_seconds_saved", "GPU seconds that kept and shared speech has saved.", ()),
 }
 _HISTOGRAMS: Mapping[str, tuple[str, str, Sequence[str], Sequence[float]]] = {

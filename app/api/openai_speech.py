@@ -19,11 +19,11 @@ from app.api.openai_errors import NO_RETRY, envelope
 from app.api.openai_request import EXAMPLES, OpenAISpeech, in_their_words, speech_request
 from app.api.openapi_headers import headers
 from app.api.problems import openai_responses
-from app.api.schemas import job_path
 from app.api.waiting import until_ended
 from app.shared.audio_formats import FORMATS, audio_format
 from app.shared.errors import RequestRefused
 from app.shared.job import Job, JobStatus
+from app.shared.job_view import job_path
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -46,7 +46,7 @@ _AUDIO = {
     "/audio/speech",
     response_class=Response,
     responses={
-        **openai_responses(400, 401, 404, 409, 410, 413, 415, 500, 503, 504),
+        **openai_responses(400, 401, 403, 404, 409, 410, 413, 415, 500, 503, 504),
         200: {"description": "The audio.", "content": _AUDIO, **headers("X-Kavox-Job", "Content-Length")},
     },
     openapi_extra={"requestBody": {"required": True, **_BODY}},

@@ -4,6 +4,7 @@ So a route says only what is its own: the statuses it may answer with, and the h
 (problems, headers, examples, the forms of ids) is found here and in the three modules beside this one.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -15,6 +16,7 @@ from app.api.openai_errors import is_openai
 from app.api.openapi_examples import ADDRESSES, MODELS
 from app.api.openapi_headers import EVERYWHERE, HEADERS, named
 from app.api.openapi_problems import ENVELOPE, PROBLEM, SCHEMAS, response_name, shared_response
+from app.api.openapi_webhooks import MESSAGE, message_schema, webhooks
 from app.shared.settings import Settings
 
 DESCRIPTION = """Kavox speaks text on Kaggle's free GPUs. POST a text, follow its job, fetch its audio.
@@ -32,6 +34,7 @@ ABOUT: Mapping[str, Any] = {
     "openapi_tags": [
         {"name": "speech", "description": "Text in; a job out."},
         {"name": "jobs", "description": "How far a job has come, its audio and its run's log; its end, if you wish."},
+        {"name": "webhooks", "description": "Being told what happens to a job; how that went, and what signs it."},
         {"name": "voices", "description": "What can be spoken with: the providers' voices, and those cloned by you."},
         {"name": "openai", "description": "The same road for clients of OpenAI's API."},
         {"name": "operations", "description": "Whether it is well, and what is left of the week's GPU quota."},
@@ -54,6 +57,7 @@ _KEYS = {
 _MAKERS = (
     ("/synthesize", "post", "job_id", "$response.body#/id"),
     ("/jobs", "get", "job_id", "$response.body#/jobs/0/id"),
+    ("/jobs/{job_id}/deliveries", "get", "delivery_id", "$response.body#/deliveries/0/id"),
     ("/voices", "post", "voice_id", "$response.body#/id"),
 )
 
@@ -78,7 +82,8 @@ def _complete(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
     # FastAPI's own form of a refusal, which no route here answers with.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas |= {name: dict(schema) for name, schema in SCHEMAS.items()}
+    schemas |= {name: dict(schema) for name, schema in SCHEMAS.items()} | {MESSAGE: message_schema()}
+    document["webhooks"] = webhooks()
     components["headers"] = {name: dict(header) for name, header in HEADERS.items()}
     for path, operation in _operations(document):
         _complete_parameters(operation)
@@ -191,7 +196,8 @@ def _link(document: dict[str, Any]) -> None:
         for other, operation in _operations(document):
             if f"{{{parameter}}}" in other:
                 name = f"{maker['operationId']}.{operation['operationId']}"
-                links[name] = {"operationId": operation["operationId"], "parameters": {parameter: place}}
+                shared = {found: f"$request.path.{found}" for found in re.findall(r"{(\w+)}", path)}
+                links[name] = {"operationId": operation["operationId"], "parameters": {**shared, parameter: place}}
                 used[operation["operationId"]] = {"$ref": f"#/components/links/{name}"}
         for status, response in maker["responses"].items():
             if status.startswith("2"):

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 JOB_ID = "1a209c6348c1e7dba56b2"
+DELIVERY_ID = f"{JOB_ID}-1"
 VOICE_ID = "voice-1a209c63c5e6fa21168ba"
 JOB_PATH = f"/jobs/{JOB_ID}"
 _RUN_ID = "1a209c63c5e6fa21168ba"
+_URL = "https://example.org/kavox"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 # What stands in an address: its form, which what the service gives always has, and an example.
 ADDRESSES: Mapping[str, Mapping[str, Any]] = {
     "job_id": {"pattern": "^[0-9a-f]{21}$", "examples": [JOB_ID]},
+    "delivery_id": {"pattern": "^[0-9a-f]{21}-[1-9][0-9]{0,9}$", "examples": [DELIVERY_ID]},
     "voice_id": {"pattern": "^voice-[0-9a-f]{21}$", "examples": [VOICE_ID]},
     "model": {"minLength": 1, "examples": ["hibari/hibari"]},
 }
@@ -70,7 +73,25 @@ _JOB = {
     },
     "gpu_seconds": 0.0,
     "metadata": {"page": 12},
+    "webhook": {"url": _URL, "events": ["succeeded", "failed", "canceled"]},
     "urls": {"self": JOB_PATH, "audio": f"{JOB_PATH}/audio", "logs": f"{JOB_PATH}/logs"},
+}
+
+_DELIVERY = {
+    "id": DELIVERY_ID,
+    "type": "job.succeeded",
+    "url": _URL,
+    "status": "pending",
+    "created_at": "2026-11-24T00:18:02.907000Z",
+    "attempts": [
+        {
+            "at": "2026-11-24T00:18:03.214000Z",
+            "duration_seconds": 0.141,
+            "status": 500,
+            "error": {"code": "webhook_rejected", "detail": "the receiver answered 500"},
+        }
+    ],
+    "next_attempt_at": "2026-11-24T00:18:08.301000Z",
 }
 
 _VOICE = {
@@ -165,6 +186,12 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
     },
     "JobPage": {"jobs": [_JOB], "next_cursor": None},
     "JobEvent": _STATE,
+    "DeliveryView": _DELIVERY,
+    "DeliveryList": {"deliveries": [_DELIVERY]},
+    "WebhookSecretView": {
+        "secret": "whsec_a2F2b3gtZXhhbXBsZS1zZWNyZXQtbm90LXJlYWwhIQ==",
+        "replaced_until": ["2026-11-25T00:18:02.907000Z"],
+    },
     "LogView": {
         "job": JOB_ID,
         "run": _RUN_ID,

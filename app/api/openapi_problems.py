@@ -61,6 +61,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
 _EXAMPLES: Mapping[int, tuple[str, str, str]] = {
     400: ("Bad Request", "invalid_json", "the body is not JSON: Expecting value at line 1, column 10 (character 9)"),
     401: ("Unauthorized", "unauthorized", "send a key as 'Authorization: Bearer <key>' or as 'X-API-Key: <key>'"),
+    403: ("Forbidden", "cors_refused", "pages of https://example.org may not use this service"),
     404: ("Not Found", "not_found", "there is no such thing, or it is another caller's"),
     409: ("Conflict", "audio_not_ready", "the audio is not there yet: the job is running"),
     410: ("Gone", "audio_expired", "the audio is no longer stored"),
@@ -111,7 +112,7 @@ def shared_response(form: str, status: int) -> dict[str, Any]:
 
 
 def _problem(status: int, title: str, code: str, detail: str) -> dict[str, Any]:
-    path = "/synthesize" if status in {400, 413, 415, 422} else f"{JOB_PATH}/audio"
+    path = "/synthesize" if status in {400, 403, 413, 415, 422} else f"{JOB_PATH}/audio"
     problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     if status != 422:
         return {**problem, "instance": path}

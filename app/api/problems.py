@@ -126,6 +126,7 @@ _VALIDATION_CODES = {"missing": "missing_field", "extra_forbidden": "unknown_fie
 _VALIDATION_DETAILS = {
     "missing": "is required",
     "extra_forbidden": "is not a field of this request",
+    "model_type": "must be a JSON object",
 }
 # Only its body has options.
 _NATIVE_PATH, _OPTIONS_HINT = "/synthesize", "; settings of the engine go into options"
@@ -212,10 +213,10 @@ def _allowed(request: Request) -> list[str]:
 
 def _culprit(found: Mapping[str, Any], path: str) -> dict[str, str]:
     """One error of pydantic; its location starts with the part of the request, which no caller needs to know."""
-    kind = found["type"]
-    hint = _OPTIONS_HINT if kind == "extra_forbidden" and path == _NATIVE_PATH else ""
+    kind, (part, *field) = found["type"], found["loc"]
+    hint = _OPTIONS_HINT if (kind, part, path) == ("extra_forbidden", "body", _NATIVE_PATH) else ""
     return {
-        "field": ".".join(str(part) for part in found["loc"][1:]) or "body",
+        "field": ".".join(map(str, field)) or "body",
         "code": _VALIDATION_CODES.get(kind) or ("wrong_type" if kind.endswith("_type") else "invalid_value"),
         "detail": (_VALIDATION_DETAILS.get(kind) or found["msg"]) + hint,
     }

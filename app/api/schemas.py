@@ -1,14 +1,15 @@
-"""What requests and responses look like. Times are ISO 8601 in UTC, durations seconds, sizes bytes."""
+"""What requests look like, and pages of jobs; a job itself is in `app/shared/job_view.py`."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from app.shared.audio_formats import FORMATS
-from app.shared.job import Job, JobStatus, Phase
-from app.shared.job_store import Standing
+from app.shared.job import JobStatus
+from app.shared.job_view import JobView
+from app.shared.receivers import MAX_URL_CHARS
 
 Choice = Annotated[str, Field(min_length=1, max_length=200)]
 """The name of something that a manifest lists."""
@@ -21,10 +22,48 @@ def _whole(value: object) -> object:
 
 Seed = Annotated[int, Field(ge=0, lt=2**31), BeforeValidator(_whole)]
 
+EventName = Literal["started", "progress", "succeeded", "failed", "canceled"]
+
+
+class WebhookWish(BaseModel):
+    """Where to send a message, and about which events."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    url: str = Field(
+        description="https, or a host of KAVOX_WEBHOOK_ALLOWED_HOSTS.",
+        max_length=MAX_URL_CHARS,
+        json_schema_extra={"minLength": 1, "examples": ["https://example.org/kavox"]},
+    )
+    events: list[EventName] = Field(
+        ["succeeded", "failed", "canceled"], min_length=1, description="progress comes every five seconds at most."
+    )
+
+
+def _webhook(wish: object) -> object:
+    """The URL alone is enough."""
+    if isinstance(wish, str):
+        return {"url": wish}
+    if wish is None or isinstance(wish, dict):
+        return wish
+    raise PydanticCustomError("webhook_type", 'must be a URL, or an object with "url" and "events"')
+
+
+_WEBHOOK_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": MAX_URL_CHARS, "description": "The URL alone."},
+        WebhookWish.model_json_schema(),
+        {"type": "null"},
+    ]
+}
+
 EXAMPLES: dict[str, Any] = {
     "the text alone": {"value": {"text": "The quick brown fox jumps over the lazy dog."}},
     "with a provider and a voice": {
         "value": {"text": "Hello from Kavox.", "provider": "hibari", "voice": "heart", "metadata": {"page": 12}}
+    },
+    "with a webhook": {
+        "value": {"text": "Hello.", "webhook": {"url": "https://example.org/kavox", "events": ["succeeded", "failed"]}}
     },
 }
 """Requests that work when pasted."""
@@ -55,6 +94,9 @@ class SpeechRequest(BaseModel):
         json_schema_extra={"pattern": "^local:"},
     )
     options: dict[str, Any] = Field({}, description="Settings of the engine, as GET /providers lists them.")
+    webhook: Annotated[WebhookWish | None, BeforeValidator(_webhook), WithJsonSchema(_WEBHOOK_SCHEMA)] = Field(
+        None, description="Who is told when something happens to the job: a URL, or one with events."
+    )
     metadata: dict[str, Any] = Field({}, description="Yours: kept with the job and given back, up to 16 KiB.")
 
 
@@ -72,171 +114,8 @@ class JobQuery(Query):
     limit: int = Field(20, ge=1, le=100)
 
 
-class Waiting(BaseModel):
-    """Why a job waits, and until when if that is known."""
-
-    code: str
-    detail: str
-    retry_at: datetime | None = None
-
-
-class JobError(BaseModel):
-    """Why a job failed; `retryable` says whether the same request may succeed later."""
-
-    code: str
-    detail: str
-    retryable: bool
-
-
-class WavView(BaseModel):
-    """The wav that was checked, from which other formats are made."""
-
-    sample_rate: int
-    bytes: int
-    sha256: str
-
-
-class AudioView(BaseModel):
-    """The finished audio, in the format that the request named, and what was checked about it."""
-
-    url: str
-    format: str
-    duration_seconds: float
-    sample_rate: int
-    bytes: int
-    sha256: str
-    checks: dict[str, Any]
-    wav: WavView | None = Field(None, description="What it was made from; null where it is the wav itself.")
-
-
-class RunView(BaseModel):
-    """The notebook run that carried the job; `host` tells Kaggle's audio from the emulator's and this machine's."""
-
-    id: str
-    host: str
-    kernel: str | None = None
-    version: int | None = None
-    url: str | None = None
-    engine: str | None = None
-    notebook_sha256: str | None = None
-
-
-class Urls(BaseModel):
-    """Where a job, its audio and its run's log are."""
-
-    self: str
-    audio: str
-    logs: str
-
-
-class JobView(BaseModel):
-    """A job and how far it has come."""
-
-    id: str
-    status: JobStatus
-    phase: str | None = Field(description="What is being done, until the job has ended.")
-    provider: str
-    model: str
-    voice: str | None = Field(description="null where an option describes the voice.")
-    language: str
-    format: str
-    gpu: bool
-    seed: int | None
-    options: dict[str, Any]
-    priority: str
-    characters: int
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    progress: float
-    position: int | None = Field(description="How many jobs of its lane are older or more urgent, while it waits.")
-    eta_seconds: float | None = Field(description="Seconds until its end, learnt from runs before; null if unknown.")
-    warnings: Sequence[str]
-    waiting: Waiting | None
-    error: JobError | None
-    audio: AudioView | None
-    cached: bool = Field(description="Its audio was made for an earlier or simultaneous job of yours.")
-    run: RunView | None
-    gpu_seconds: float | None = Field(description="The job's share of its runs' GPU time; null until a run has ended.")
-    metadata: dict[str, Any]
-    urls: Urls
-
-
 class JobPage(BaseModel):
     """Some jobs, the newest first; `next_cursor` is null on the last page."""
 
     jobs: Sequence[JobView]
     next_cursor: str | None
-
-
-_PHASES = frozenset(Phase)
-
-
-def job_path(job_id: str) -> str:
-    """Where a job is."""
-    return f"/jobs/{job_id}"
-
-
-def job_view(job: Job, standing: Standing) -> dict[str, Any]:
-    """The job as its caller sees it, in the form of JobView; the text itself is not repeated.
-
-    It is no JobView, because checking and serialising it as a model would take longer than reading the job.
-    """
-    speech, path = job.speech, job_path(job.id)
-    waiting = standing.waiting if job.status is JobStatus.QUEUED else job.waiting
-    return {
-        "id": job.id,
-        "status": job.status,
-        "phase": None if job.status.terminal else _phase(job, waiting),
-        "provider": speech.provider,
-        "model": speech.model,
-        "voice": speech.voice,
-        "language": speech.language,
-        "format": speech.format,
-        "gpu": speech.gpu,
-        "seed": speech.seed,
-        "options": speech.options,
-        "priority": speech.priority,
-        "characters": len(speech.text),
-        "created_at": _time(job.created_at),
-        "started_at": _time_or_none(job.started_at),
-        "finished_at": _time_or_none(job.finished_at),
-        "progress": float(job.progress if standing.progress is None else standing.progress),
-        "position": standing.position,
-        "eta_seconds": standing.eta_seconds,
-        "warnings": speech.warnings,
-        "waiting": waiting and {**_shown(waiting, Waiting), "retry_at": _time_or_none(waiting.get("retry_at"))},
-        "error": job.error and _shown(job.error, JobError),
-        "audio": job.audio and {**_shown(job.audio, AudioView), "url": f"{path}/audio"},
-        "cached": job.cached,
-        "run": job.run and _shown(job.run, RunView),
-        "gpu_seconds": _gpu_seconds(job),
-        "metadata": speech.metadata,
-        "urls": {"self": path, "audio": f"{path}/audio", "logs": f"{path}/logs"},
-    }
-
-
-def _shown(stored: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """The fields of the model; what else is stored is not for the caller."""
-    return {name: stored.get(name) for name in model.model_fields}
-
-
-def _phase(job: Job, waiting: dict[str, Any] | None) -> Phase:
-    """What is being done; of a job that waits, what it waits for."""
-    if job.status is JobStatus.QUEUED and waiting and waiting["code"] in _PHASES:
-        return Phase(waiting["code"])
-    return job.phase
-
-
-def _gpu_seconds(job: Job) -> float | None:
-    if job.speech.gpu and not job.gpu_seconds and not job.status.terminal:
-        return None
-    return round(job.gpu_seconds, 3)
-
-
-def _time_or_none(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _time(seconds)
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

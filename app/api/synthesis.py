@@ -15,8 +15,9 @@ from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import read_json
 from app.api.openapi_headers import headers, sometimes
 from app.api.problems import responses
-from app.api.schemas import EXAMPLES, JobView, Query, SpeechRequest, job_path, job_view
+from app.api.schemas import EXAMPLES, Query, SpeechRequest
 from app.api.waiting import Preference, PreferHeader, until_ended
+from app.shared.job_view import JobView, job_path, job_view
 from app.shared.settings import Settings
 
 router = APIRouter(tags=["speech"], route_class=DirectRoute)
@@ -46,7 +47,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     "/synthesize",
     status_code=202,
     response_model=JobView | Estimate,
-    responses={**_ANSWERS, **responses(400, 401, 410, 413, 415, 422, 503)},
+    responses={**_ANSWERS, **responses(400, 401, 403, 410, 413, 415, 422, 503)},
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )
 async def synthesize(

@@ -79,7 +79,8 @@ class VoiceQuery(Query):
 @router.get("/providers", responses=responses(401))
 async def list_providers(admission: Admitting, _: Caller) -> ProviderList:
     """Every provider with its models, voices, languages, options and limits."""
-    return ProviderList(default=admission.default.name, providers=list(admission.providers.values()))
+    providers = [_as_served(provider, admission.max_text_chars) for provider in admission.providers.values()]
+    return ProviderList(default=admission.default.name, providers=providers)
 
 
 @router.get("/voices", responses=responses(401, 422, 503))
@@ -104,6 +105,13 @@ async def list_voices(
             if query.language is None or any(_matches(code, query.language) for code in voice.languages)
         ]
     )
+
+
+def _as_served(provider: Provider, most: int) -> Provider:
+    """The manifest, with no longer texts than KAVOX_MAX_TEXT_CHARS allows."""
+    if provider.limits.max_text_characters <= most:
+        return provider
+    return provider.model_copy(update={"limits": provider.limits.model_copy(update={"max_text_characters": most})})
 
 
 def _matches(code: str, wanted: str) -> bool:

@@ -1,6 +1,7 @@
 """`Prefer: wait=N` (RFC 7240): one call that lasts until the job has ended, or N seconds, whichever comes first.
 
     Prefer: wait=30                 up to 30 s; at most MOST_SECONDS
+    Prefer: wait                    as long as may be, as Replicate's clients say it
     Prefer: respond-async, wait=10  the same: what has not ended by then is answered as it is
     Prefer: respond-async           no wait, which is the default
 
@@ -31,7 +32,8 @@ _PREFERENCE = re.compile(rf"""([\w!#$%&'*+.^`|~-]+)\s*(?:=\s*({_QUOTED}|[^\s;,"]
 PreferHeader = Annotated[
     list[str] | None,
     Header(
-        alias="Prefer", description=f"`wait=N`: answer when the job has ended, or after N seconds (≤ {MOST_SECONDS})."
+        alias="Prefer",
+        description=f"`wait=N`: answer when the job has ended, or after N seconds (≤ {MOST_SECONDS}, as `wait` alone).",
     ),
     Read(lambda request: request.headers.getlist("prefer")),
 ]
@@ -50,7 +52,8 @@ class Preference:
         found: dict[str, str] = {}
         for name, value in _PREFERENCE.findall(", ".join(lines or ())):
             found.setdefault(name.lower(), value.strip('"'))
-        seconds = found.get("wait", "")
+        # To say no value and to say an empty one are the same (RFC 7240, 2).
+        seconds = (found["wait"] or str(MOST_SECONDS)) if "wait" in found else ""
         is_number = seconds.isascii() and seconds.isdigit()
         return cls(min(int(seconds[:9]), MOST_SECONDS) if is_number else None, "respond-async" in found)
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from app.commands.batch_file import Item
+from app.exit_codes import WrongUsage
 
 
 class Record:
-    """The manifest of one batch. Raises OSError when it cannot be written."""
+    """The manifest of one batch. Raises WrongUsage when it cannot be read or written."""
 
     def __init__(self, folder: Path, stem: str) -> None:
         self._folder, self._stem = folder, stem
@@ -45,17 +46,25 @@ class Record:
             "request": item.digest,
         }
         self._known[item.number] = entry
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._append(json.dumps(entry, ensure_ascii=False))
+
+    def _append(self, line: str) -> None:
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            again = "the same command goes on where this one ended"
+            raise WrongUsage(f"{self._path} cannot be written: {error.strerror}; {again}") from None
 
     def _read(self) -> dict[int, Mapping[str, Any]]:
         try:
             content = self._path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise WrongUsage(f"{self._path} cannot be read: {error.strerror}") from None
         if content and not content.endswith("\n"):
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write("\n")
+            self._append("")
         known: dict[int, Mapping[str, Any]] = {}
         for line in content.split("\n"):
             try:

@@ -82,10 +82,10 @@ def _findings_of(process: subprocess.Popen[str]) -> Iterator[Finding]:
 
 
 def _print(finding: Finding) -> None:
-    mark, colour = _MARKS[finding.state]
-    remedy = f"; {finding.remedy}" if finding.remedy else ""
-    line = f"{typer.style(mark, fg=colour)} {finding.check}: {' '.join(finding.detail.split())}{remedy}"
-    if "utf" not in (sys.stdout.encoding or "").lower():
-        line = f"{finding.state} {finding.check}: {finding.detail}{remedy}"
-    typer.echo(line)
+    sign, colour = _MARKS[finding.state]
+    has_signs = "utf" in (sys.stdout.encoding or "").lower()
+    mark = typer.style(sign, fg=colour) if has_signs else finding.state
+    # However many lines, and whatever end, another program gave it.
+    detail = " ".join(finding.detail.split()).rstrip(".")
+    typer.echo(f"{mark} {finding.check}: {detail}{f'; {finding.remedy}' if finding.remedy else ''}")
     sys.stdout.flush()

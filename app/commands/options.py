@@ -10,6 +10,10 @@ Status = Literal["queued", "running", "canceling", "succeeded", "failed", "cance
 Priority = Literal["low", "normal", "high"]
 
 FORMATS = get_args(Format)
+SAME_FORMATS = {"ogg": "opus", "oga": "opus"}
+"""Other names of files in one of them."""
+OTHER_FORMATS = frozenset({"aac", "aif", "aiff", "amr", "m4a", "mp4", "webm", "wma"})
+"""Names of files that would say of one what it is not."""
 
 Url = Annotated[str | None, typer.Option(help="Where the service is. [KAVOX_URL, else this machine's]")]
 KeyFile = Annotated[Path | None, typer.Option(help="File with your key, where the service wants one. [KAVOX_API_KEY]")]

@@ -1,5 +1,6 @@
 """`kavox synthesize`: one text becomes one file of speech."""
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,18 +71,35 @@ def deliver(
         raise failure(job)
     if output is None:
         say(in_words(job, Path(job["id"])))
-    elif output == STDOUT:
-        sys.stdout.buffer.write(client.audio(job, wanted))
-        sys.stdout.buffer.flush()
     else:
-        write_atomically(output, client.audio(job, wanted))
-        say(in_words(job, output))
+        content = client.audio(job, wanted)
+        try:
+            _write(output, content)
+        except WrongUsage as error:
+            kept = f"job {job['id']} keeps its audio, and `kavox watch {job['id']} -o FILE` fetches it"
+            raise WrongUsage(f"{error.detail}; {kept}") from None
+        if output != STDOUT:
+            say(in_words(job, output))
 
 
 def warn(job: Mapping[str, Any]) -> None:
     """What the caller should know about the job, a line each."""
     for warning in job["warnings"]:
         typer.echo(f"kavox: warning: {warning}", err=True)
+
+
+def _write(output: Path, content: bytes) -> None:
+    if output != STDOUT:
+        write_atomically(output, content)
+        return
+    try:
+        # Not through sys.stdout, which would try once more to write what had no room.
+        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as pipe:
+            pipe.write(content)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise WrongUsage(f"stdout cannot be written: {error.strerror}") from None
 
 
 def check_target(output: Path, *, as_json: bool) -> None:
@@ -99,7 +117,7 @@ def read_text(text: str | None, file: Path | None) -> str:
     if (text is None) == (file is None):
         raise WrongUsage("give a TEXT, - for stdin, or --file; one of them")
     if text is not None and text != STDIN:
-        return text
+        return _as_typed(text)
     try:
         content = sys.stdin.buffer.read() if file is None or str(file) == STDIN else file.read_bytes()
         # The line end of the last line is the editor's.
@@ -108,6 +126,14 @@ def read_text(text: str | None, file: Path | None) -> str:
         raise WrongUsage(f"--file {file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise WrongUsage(f"{file or 'stdin'} is not text in UTF-8; convert it first") from None
+
+
+def _as_typed(text: str) -> str:
+    """What was typed, whatever encoding the system believes in. Raises WrongUsage when that was not UTF-8."""
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeDecodeError:
+        raise WrongUsage("TEXT is not text in UTF-8; set the terminal to it, or convert a file for --file") from None
 
 
 def _finished(client: Client, job: Job) -> Job:

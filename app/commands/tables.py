@@ -82,11 +82,12 @@ def print_estimate(estimate: Mapping[str, Any], *, as_json: bool) -> None:
         return
     voice = estimate["voice"] or "a described one"
     eta, waiting = estimate["eta_seconds"], estimate["waiting"]
+    pieces, seconds = estimate["chunks"], estimate["speech_seconds"]
     rows = [
         ("speaks", f"{estimate['provider']} {estimate['model']}, voice {voice}, {estimate['language']}"),
         ("runs on", estimate["host"] + (", with GPU" if estimate["gpu"] else "")),
-        ("text", f"{estimate['characters']} characters in {estimate['chunks']} pieces"),
-        ("speech", f"about {estimate['speech_seconds']:.0f} s"),
+        ("text", f"{estimate['characters']} characters in {pieces} piece{'' if pieces == 1 else 's'}"),
+        ("speech", f"about {seconds:.{0 if seconds >= 10 else 1}f} s"),
         ("GPU quota", f"about {estimate['gpu_seconds']:.0f} s" if estimate["gpu"] else "none"),
         (
             "done",

@@ -1,7 +1,8 @@
 """The formats in which audio is delivered, and what a job's audio is called in each.
 
-A run's checked wav is kept as it came, byte for byte: its sha256 is the one in result.json. Every other format is made
-from it, once, and kept beside it under a name that begins with the wav's own sha256, so that both expire together.
+A run's wav is held against result.json, gets its tags behind its samples, which stay as they came, and is kept; the
+sha256 that a job shows is that of the tagged file. Every other format is made from it, once, and kept beside it under a
+name that begins with the wav's own sha256, so that both expire together.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Makes another format of a checked wav, and keeps it: libsndfile encodes, soxr changes the sample rate.
+"""Makes another format of a checked wav, and keeps it: libsndfile encodes and tags, soxr changes the sample rate.
 
 A block at a time, because a clip may last an hour. Blocks also keep libsndfile's ogg writer from overflowing its stack,
 as it does when it is handed everything at once.
@@ -17,31 +17,52 @@ from app.shared.audio_formats import AudioFormat
 from app.shared.audio_store import AudioStore
 from app.shared.errors import ConversionFailed, StorageFull
 from app.shared.job import Job
+from app.shared.result_cache import spoken_job
 
 _BLOCK_SECONDS = 1
 # Read as what they are, samples pass unchanged; as floats they would be rounded on their way back. Encoders that lose
 # something anyway get floats: libsndfile 1.2.2 makes noise of two channels of integers that are to become an mp3.
 _SAMPLES = {"PCM_U8": "int16", "PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32"}
+_TAGGABLE = {*_SAMPLES, "FLOAT", "DOUBLE"}
 _SYSTEM_ERROR = 2  # libsndfile's number for what the operating system refuses
 
 
 def provenance(job: Job) -> Mapping[str, str]:
     """Where the speech came from, as the tags of a file; the text itself is the caller's business."""
-    speech = job.speech
+    speech, job_id = job.speech, spoken_job(job.id)
     told = {
         "provider": speech.provider,
         "model": speech.model,
         "voice": speech.voice or "described by an option",
         "language": speech.language,
         "host": speech.host,
-        "job": job.id,
+        "job": job_id,
     }
     return {
-        "title": f"Kavox {job.id}",
+        "title": f"Kavox {job_id}",
         "artist": f"{speech.provider} {speech.voice or speech.model}",
         "software": f"Kavox {version('kavox')}",
         "comment": "synthetic speech; " + "; ".join(f"{name}={value}" for name, value in told.items()),
     }
+
+
+def tag(wav: Path, tags: Mapping[str, str]) -> None:
+    """Writes tags behind the samples of a wav, which stay as they are.
+
+    A wav that libsndfile cannot add to is left without: one whose samples are packed, which it would spoil, or that
+    has something else before them. Raises StorageFull.
+    """
+    if soundfile.info(wav).subtype not in _TAGGABLE:
+        return
+    try:
+        with soundfile.SoundFile(wav, "r+") as file:
+            _set(file, tags)
+    except soundfile.SoundFileError:
+        return
+    with soundfile.SoundFile(wav) as file:
+        # It does not say so when there was no room for what it writes last.
+        if file.comment != tags["comment"]:
+            raise StorageFull("the audio could not be tagged; free some space")
 
 
 def keep(store: AudioStore, name: str, source: Path, target: Path, wanted: AudioFormat, tags: Mapping[str, str]) -> int:
@@ -67,8 +88,8 @@ def convert(source: Path, target: Path, wanted: AudioFormat, tags: Mapping[str, 
             with soundfile.SoundFile(
                 target, "w", rate, channels, _subtype(wanted, wav), "LITTLE" if wanted.mono else None, wanted.container
             ) as file:
-                for tag, value in tags.items() if wanted.tagged else ():
-                    setattr(file, tag, value)
+                if wanted.tagged:
+                    _set(file, tags)
                 for block in _blocks(wav, wanted, rate, channels):
                     file.write(block)
             return rate
@@ -76,6 +97,11 @@ def convert(source: Path, target: Path, wanted: AudioFormat, tags: Mapping[str, 
         if getattr(error, "code", None) == _SYSTEM_ERROR:
             raise StorageFull(f"the audio could not be written as {wanted.name}; free some space") from None
         raise ConversionFailed(f"the audio could not be made into {wanted.name}: {error}") from None
+
+
+def _set(file: soundfile.SoundFile, tags: Mapping[str, str]) -> None:
+    for name, value in tags.items():
+        setattr(file, name, value)
 
 
 def _subtype(wanted: AudioFormat, wav: soundfile.SoundFile) -> str:

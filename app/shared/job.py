@@ -121,8 +121,9 @@ class Job:
     `phase_at` is when it entered its phase, None while that is the first one. `attempts` are the runs with a machine
     that it was part of; `failures` counts how often it failed alone. Jobs of one `group` share a run with each other
     and with nobody else: a part of a run that failed as a whole. `result_key` is the same for jobs that one synthesis
-    can answer, '' where this one must have its own; `follows` is the id of the job whose synthesis it waits for, and
-    `cached` says that its audio was made for another job.
+    can answer, '' where this one must have its own; `webhook` says who is told of it
+    (`webhook.py`). `follows` is the id of the job whose synthesis it waits for, and `cached` says that its audio was
+    made for another job.
     """
 
     id: str
@@ -140,6 +141,7 @@ class Job:
     gpu_seconds: float = 0.0
     group: str = ""
     result_key: str = ""
+    webhook: dict[str, Any] | None = None
     follows: str = ""
     cached: bool = False
     started_at: float | None = None
@@ -182,9 +184,11 @@ def source_bytes(carried: object) -> int:
 _STORED_AS_JSON = frozenset(
     {
         "deadline", "phase_at", "progress", "attempts", "failures", "gpu_seconds", "group", "started_at", "finished_at",
-        "waiting", "error", "audio", "run", "cached",
+        "waiting", "error", "audio", "run", "cached", "webhook",
     }
 )  # fmt: skip
+
+_ACCEPTED_WITH = frozenset({"deadline", "webhook"})
 
 # Infinity is no JSON.
 _READ_AS_JSON = _STORED_AS_JSON - {"deadline"}
@@ -229,6 +233,12 @@ def change(**fields: object) -> dict[str, str]:
 def _json(value: object) -> str:
     # orjson has no Infinity, which a deadline may be.
     return orjson.dumps(value).decode() if value != math.inf else "Infinity"
+
+
+def job_as_it_was(fields: Mapping[str, str], then: Mapping[str, str]) -> Job:
+    """The job of this Redis hash at an earlier moment, when no other field than these had changed since it was new."""
+    kept = {name: value for name, value in fields.items() if name not in _STORED_AS_JSON or name in _ACCEPTED_WITH}
+    return from_fields({**kept, **then})
 
 
 def from_fields(fields: Mapping[str, str]) -> Job:

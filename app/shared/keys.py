@@ -47,6 +47,15 @@
     kavox:quota:<host>:fresh       string  that reading still counts, or cannot be had for the moment
     kavox:quota:<host>:wanted      string  somebody wants to know the quota
     kavox:gpu_ledger:<host>:<week> hash    GPU seconds billed to each caller in the week that began then
+    kavox:delivery:<id>            hash    one event for one URL (app/shared/deliveries.py says which fields)
+    kavox:delivery:<id>:attempts   list    how it was tried, as JSON
+    kavox:deliveries:<subject>     list    deliveries that tell of a job, or of something else
+    kavox:due_destinations         zset    destinations with deliveries that are to be made, by time of the next one
+    kavox:due:<destination>        zset    those deliveries by time; of one that is being made, when its lease ends
+    kavox:sending:<destination>    zset    deliveries that are being made, by the end of their lease
+    kavox:resting:<destination>    string  until when it has asked not to be sent anything
+    kavox:gone:<caller and URL>    string  when the URL has answered 410
+    kavox:webhook_secrets:<caller> zset    what signs a caller's webhooks, by the time until which it does
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
 
@@ -88,5 +97,13 @@ VOICES = "kavox:voices:"
 REMOVED_VOICES = "kavox:removed_voices"
 QUOTA = "kavox:quota:"
 GPU_LEDGER = "kavox:gpu_ledger:"
+DELIVERY = "kavox:delivery:"
+DELIVERIES = "kavox:deliveries:"
+DUE_DESTINATIONS = "kavox:due_destinations"
+DUE_DELIVERIES = "kavox:due:"
+SENDING_DELIVERIES = "kavox:sending:"
+RESTING_DESTINATION = "kavox:resting:"
+GONE = "kavox:gone:"
+WEBHOOK_SECRETS = "kavox:webhook_secrets:"
 WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"

@@ -124,10 +124,14 @@ class Option(Part):
         if isinstance(value, int | float) and not isinstance(value, bool):
             low, high = self.minimum, self.maximum
             if (low is not None and not value >= low) or (high is not None and not value <= high):
-                return (
-                    f"must be from {low:g} to {high:g}" if low is not None and high is not None else "is out of range"
-                )
+                return f"must be {_span(low, high)}"
         return None
+
+
+def _span(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"from {low:g} to {high:g}"
+    return f"at most {high:g}" if low is None else f"at least {low:g}"
 
 
 class Limits(Part):

@@ -54,6 +54,11 @@ class Entry:
         return cls(**{name: value for name, value in fields.items() if name != "file_id"})
 
 
+def spoken_job(file_id: str) -> str:
+    """The id of the job that was spoken, of a job or of what the cache has kept of it."""
+    return file_id.removeprefix(_PREFIX)
+
+
 def result_key(caller: str, speech: Speech, revision: str) -> str:
     """What two requests have in common that are spoken alike; `revision` is that of the provider."""
     spoken = [

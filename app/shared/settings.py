@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.shared.errors import ConfigurationError
 from app.shared.kaggle_credentials import find_kaggle_credentials
+from app.shared.receivers import AllowedHosts
 
 PREFIX = "KAVOX_"
 REAL_KAGGLE = "https://api.kaggle.com"
@@ -75,6 +76,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535)
     openai_wait_seconds: float = Field(540, gt=0)
     heartbeat_seconds: float = Field(15, gt=0)
+    webhook_allowed_hosts: str = ""
+    webhook_retry_seconds: float = Field(5, gt=0)
+    webhook_timeout_seconds: float = Field(15, gt=0, le=60)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     # The command line, as the client of a service
@@ -136,6 +140,11 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _webhook_hosts(self) -> Self:
+        _ = self.webhook_receivers
+        return self
+
+    @model_validator(mode="after")
     def _gaps_in_order(self) -> Self:
         shortest, longest = self.polling
         if shortest > longest:
@@ -167,6 +176,11 @@ class Settings(BaseSettings):
         if "*" in origins and not self.callers:
             raise ValueError("KAVOX_CORS_ORIGINS=* would let every page that is opened here in: set KAVOX_API_KEYS")
         return origins
+
+    @property
+    def webhook_receivers(self) -> AllowedHosts:
+        """Where webhooks may be sent to beside the internet's https."""
+        return AllowedHosts.parse(self.webhook_allowed_hosts)
 
     @property
     def kaggle_mode(self) -> KaggleMode | None:

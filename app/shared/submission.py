@@ -12,6 +12,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from app.shared import keys
+from app.shared.deliveries import TELL_LUA
 from app.shared.errors import RequestRefused, StoreUnavailable
 from app.shared.job import Job, JobStatus, to_fields
 from app.shared.metrics import METRICS_LUA
@@ -118,7 +119,7 @@ return {{'accepted', woken, place(id, lane)}}
 # Takes id, caller, lane, now, result key, sha256 of the kept wav, GPU seconds that are saved, what it has in common
 # with a request that it may join, key of its idempotency, digest of its payload, fields of the job.
 # Writes a job that has its audio already. Answers '' or what is known under the idempotency key.
-_ANSWER = f"""{METRICS_LUA}{_REMEMBER_LUA}
+_ANSWER = f"""{METRICS_LUA}{TELL_LUA}{_REMEMBER_LUA}
 local id, caller, lane, now, result, sha256, saved, same, once, payload = unpack(ARGV, 1, 10)
 local job, savings = '{keys.JOB}' .. id, '{keys.SAVINGS}' .. caller
 if redis.call('EXISTS', job) == 1 then return '' end
@@ -138,6 +139,8 @@ count('jobs_accepted|' .. lane, 1)
 count('jobs_ended|' .. lane .. '|{JobStatus.SUCCEEDED}', 1)
 count('cache|hit', 1)
 count('gpu_seconds_saved', saved)
+local webhook = redis.call('HGET', job, 'webhook')
+if webhook then pcall(tell_end, id, webhook, '{JobStatus.SUCCEEDED}') end
 remember(id, same, once, payload)
 return ''
 """

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 
 from app.shared import keys
+from app.shared.clock import CLOCK_LUA
+from app.shared.deliveries import TELL_LUA
 from app.shared.job import SOURCES, SPENT_FIELDS, TERMINAL, JobStatus
 from app.shared.metrics import METRICS_LUA
 
@@ -31,11 +33,7 @@ end
 """
 
 # show(id, fields) writes fields of a job, notes since when it has been in its phase, and tells whoever waits for it.
-SHOW_LUA = f"""
-local function clock()
-  local time = redis.call('TIME')
-  return string.format('%s.%06d', time[1], time[2])
-end
+SHOW_LUA = f"""{CLOCK_LUA}
 local function show(id, fields)
   local key = '{keys.JOB}' .. id
   for place = 1, #fields, 2 do
@@ -54,7 +52,7 @@ end
 
 # transition(id, to, now, sources, fields) answers the status that was met, '' for no such job. `sources` is an array of
 # statuses; `fields` a flat array of field, value, …, as `app.shared.job.change` makes them.
-TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}{METRICS_LUA}
+TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}{METRICS_LUA}{TELL_LUA}
 -- Called with pcall: whatever is unreadable in the job's record, the change itself is made.
 local function tally(key, lane, to, now)
   count('jobs_ended|' .. lane .. '|' .. to, 1)
@@ -65,6 +63,15 @@ local function tally(key, lane, to, now)
   end
   observe('job_seconds|' .. lane, math.max(0, now - redis.call('HGET', key, 'created_at')))
 end
+-- A start is told as it was: the job may have ended before its receiver hears of it. Called with pcall, as what tells
+-- of the end is: where a wish cannot be read, the change itself is made.
+local function tell_start(id, webhook)
+  local key, moment = '{keys.JOB}' .. id, {{}}
+  for _, field in ipairs({{'status', 'phase', 'started_at', 'run'}}) do
+    moment[field] = redis.call('HGET', key, field) or nil
+  end
+  tell(key, id, webhook, 'job.started', cjson.encode(moment))
+end
 local function transition(id, to, now, sources, fields)
   local key = '{keys.JOB}' .. id
   local status = redis.call('HGET', key, 'status')
@@ -72,7 +79,7 @@ local function transition(id, to, now, sources, fields)
   local legal = false
   for _, source in ipairs(sources) do legal = legal or source == status end
   if not legal then return status end
-  local job = redis.call('HMGET', key, 'caller', 'lane', 'score', 'deadline')
+  local job = redis.call('HMGET', key, 'caller', 'lane', 'score', 'deadline', 'webhook')
   local mine = '{keys.JOBS}' .. job[1] .. ':'
   redis.call('HSET', key, 'status', to)
   show(id, fields)
@@ -83,6 +90,9 @@ local function transition(id, to, now, sources, fields)
   else
     leave_lane(id, job[2], job[1])
   end
+  if to == '{JobStatus.RUNNING}' and redis.call('HSETNX', key, 'started_at', now) == 1 and job[5] then
+    pcall(tell_start, id, job[5])
+  end
   if to == '{JobStatus.RUNNING}' or to == '{JobStatus.CANCELING}' then
     redis.call('ZADD', '{keys.RUNNING}', now, id)
   else
@@ -91,6 +101,7 @@ local function transition(id, to, now, sources, fields)
   if {" or ".join(f"to == '{status}'" for status in sorted(TERMINAL))} then
     redis.call('ZADD', '{keys.FINISHED}', now, id)
     pcall(tally, key, job[2], to, now)
+    if job[5] then pcall(tell_end, id, job[5], to) end
     redis.call('HDEL', key, {", ".join(f"'{name}'" for name in SPENT_FIELDS)})
   end
   return status

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from app.ports import LOOPBACK
 from tests.app.api_process import EMULATOR_URL, serving
 from tests.app.manifests import write_manifests
 from tests.app.workshop import Workshop
@@ -32,6 +33,7 @@ class Place:
             "notebooks_dir": self.notebooks_dir,
             "data_dir": self.data_dir,
             "max_waiting_jobs": MAX_WAITING_JOBS,
+            "webhook_allowed_hosts": LOOPBACK,
             # Most tests ask for the same text again, and mean it.
             "cache_max_megabytes": 0,
         }

@@ -39,8 +39,10 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
 
 @schemathesis.hook
 def map_path_parameters(context: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> Any:
-    """Has jobs cancelled that wait, where the document allows the id."""
+    """Has jobs cancelled that wait, and messages sent again that there are, where the document allows the id."""
     found = (path_parameters or {}).get("job_id", "")
+    if _label(context) == "POST /jobs/{job_id}/deliveries/{delivery_id}":
+        return _with_a_delivery(context, path_parameters or {})
     if _label(context) != "DELETE /jobs/{job_id}" or not re.fullmatch("[0-9a-f]{21}", str(found)):
         return path_parameters
     assert context.operation is not None
@@ -82,11 +84,26 @@ def _label(context: schemathesis.HookContext) -> str:
     return context.operation.label if context.operation else ""
 
 
-def _waiting_job(url: str) -> str:
+_ANNE = {"Authorization": "Bearer anne-key"}
+
+
+def _waiting_job(url: str, **fields: str) -> str:
     """The id of a job of anne's that the stage's worker leaves alone for a moment."""
-    key = {"Authorization": "Bearer anne-key"}
-    answer = httpx.post(f"{url.rstrip('/')}/synthesize", json={"text": "Later.", "priority": "low"}, headers=key)
+    request = {"text": "Later.", "priority": "low", **fields}
+    answer = httpx.post(f"{url.rstrip('/')}/synthesize", json=request, headers=_ANNE)
     return str(answer.raise_for_status().json()["id"])
+
+
+def _with_a_delivery(context: schemathesis.HookContext, path_parameters: dict[str, Any]) -> dict[str, Any]:
+    """The ids of a cancelled job of anne's and of the message about that."""
+    forms = {"job_id": "[0-9a-f]{21}", "delivery_id": "[0-9a-f]{21}-[1-9][0-9]{0,9}"}
+    if not all(re.fullmatch(form, str(path_parameters.get(name, ""))) for name, form in forms.items()):
+        return path_parameters
+    assert context.operation is not None
+    url = context.operation.schema.get_base_url()
+    job_id = _waiting_job(url, webhook="https://example.org/kavox")
+    httpx.delete(f"{url.rstrip('/')}/jobs/{job_id}", headers=_ANNE).raise_for_status()
+    return {"job_id": job_id, "delivery_id": f"{job_id}-1"}
 
 
 def _is_well_formed(case: schemathesis.Case[Any]) -> bool:

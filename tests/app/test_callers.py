@@ -7,6 +7,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from app.ports import LOOPBACK
 from tests.app.api_process import serving
 from tests.app.conftest import Place
 
@@ -40,7 +41,19 @@ def _headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
         {"X-API-Key": "ö"},
     ],
 )
-@pytest.mark.parametrize("path", ["/jobs", "/jobs/x", "/jobs/x/audio", "/jobs/x/logs", "/providers", "/voices"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/jobs",
+        "/jobs/x",
+        "/jobs/x/audio",
+        "/jobs/x/logs",
+        "/jobs/x/deliveries",
+        "/webhooks/secret",
+        "/providers",
+        "/voices",
+    ],
+)
 def test_a_key_is_required(guarded: httpx.Client, headers: dict[str, str], path: str) -> None:
     """Without a right key nothing is told, and the answer says how to send one."""
     answer = guarded.get(path, headers=_headers(headers))
@@ -62,7 +75,7 @@ def test_some_addresses_are_open(guarded: httpx.Client, path: str) -> None:
 def test_another_callers_job_is_not_found(guarded: httpx.Client, redis: Redis) -> None:
     """Callers do not see, list, hear or cancel each other's jobs."""
     assert redis.dbsize() == 0
-    answer = guarded.post("/synthesize", json={"text": "Hello."}, headers=ANNE)
+    answer = guarded.post("/synthesize", json={"text": "Hello.", "webhook": f"http://{LOOPBACK}:9/"}, headers=ANNE)
     path = answer.headers["location"]
     bert = _headers(BERT)
     assert guarded.get(path, headers=ANNE).status_code == 200
@@ -70,10 +83,21 @@ def test_another_callers_job_is_not_found(guarded: httpx.Client, redis: Redis) -
         guarded.get(path, headers=bert),
         guarded.delete(path, headers=bert),
         guarded.get(f"{path}/audio", headers=bert),
+        guarded.get(f"{path}/deliveries", headers=bert),
+        guarded.post(f"{path}/deliveries/{path.rpartition('/')[2]}-1", headers=bert),
     ]
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "job_not_found")] * 3
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "job_not_found")] * 5
     assert guarded.get("/jobs", headers=bert).json()["jobs"] == []
     assert len(guarded.get("/jobs", headers=ANNE).json()["jobs"]) == 1
+
+
+def test_each_caller_has_a_secret_of_its_own(guarded: httpx.Client, redis: Redis) -> None:
+    """One's rotation is nothing to the other."""
+    assert redis.dbsize() == 0
+    annes, berts = (guarded.get("/webhooks/secret", headers=headers).json() for headers in (ANNE, _headers(BERT)))
+    assert annes["secret"] != berts["secret"]
+    guarded.post("/webhooks/secret/rotate", headers=ANNE).raise_for_status()
+    assert guarded.get("/webhooks/secret", headers=_headers(BERT)).json() == berts
 
 
 def test_no_key_reaches_the_log(guarded: httpx.Client, directory: Path) -> None:

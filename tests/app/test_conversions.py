@@ -1,18 +1,23 @@
 """Making a format, where something is in the way: time, room, or another process that was faster."""
 
 import asyncio
+import resource
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from app.api.conversions import Conversions
 from app.api.problems import ConversionPending
 from app.shared.audio_formats import FORMATS, kept_name
 from app.shared.audio_store import AudioStore
-from app.shared.conversion import convert, keep
+from app.shared.conversion import convert, keep, provenance, tag
 from app.shared.errors import Gone, StorageFull
 from app.shared.identifiers import new_id
 from app.shared.job import Job, Speech
+from app.shared.result_cache import Entry
 from app.shared.scratch import Scratch
 from tests.tone import tone
 
@@ -82,3 +87,55 @@ def test_a_full_disk_is_a_reason_to_come_back(tmp_path: Path, name: str) -> None
     source.write_bytes(tone(1))
     with pytest.raises(StorageFull):
         convert(source, Path("/dev/full"), FORMATS[name], {})
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "subtype"), [(24_000, 1, "PCM_16"), (44_100, 2, "PCM_24"), (8_000, 1, "FLOAT")]
+)
+def test_a_wav_is_tagged_behind_its_samples(tmp_path: Path, job: Job, rate: int, channels: int, subtype: str) -> None:
+    """They stay as they were, and to tag the same file again, as after a crash, gives the same bytes."""
+    wav, before = tmp_path / "a.wav", tone(1, rate, channels, subtype)
+    tagged = set()
+    for _ in range(2):
+        wav.write_bytes(before)
+        tag(wav, provenance(job))
+        tagged.add(wav.read_bytes())
+    assert len(tagged) == 1
+    with soundfile.SoundFile(wav) as file:
+        assert "provider=hibari; model=small; voice=heart; language=en; host=emulator" in file.comment
+        samples = file.read(dtype="int32")
+    wav.write_bytes(before)
+    assert np.array_equal(samples, soundfile.read(wav, dtype="int32")[0])
+
+
+def _with_a_chunk_before_its_samples(wav: bytes) -> bytes:
+    """As ffmpeg writes them."""
+    return wav[:36] + b"LIST\x0c\0\0\0INFOISFT\0\0\0\0" + wav[36:]
+
+
+@pytest.mark.parametrize("before", [tone(1, subtype="MS_ADPCM"), _with_a_chunk_before_its_samples(tone(1))])
+def test_a_wav_that_cannot_be_tagged_is_left_as_it_is(tmp_path: Path, job: Job, before: bytes) -> None:
+    """Its speech is good all the same."""
+    wav = tmp_path / "a.wav"
+    wav.write_bytes(before)
+    tag(wav, provenance(job))
+    assert wav.read_bytes() == before
+
+
+def test_no_room_for_the_tags_is_a_reason_to_come_back(tmp_path: Path, job: Job) -> None:
+    """libsndfile is silent about it, and half a tag would be taken for a broken file."""
+    wav = tmp_path / "a.wav"
+    wav.write_bytes(tone(20))
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wav.stat().st_size, unlimited[1]))
+    try:
+        with pytest.raises(StorageFull):
+            tag(wav, provenance(job))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+
+
+def test_what_the_cache_keeps_is_tagged_with_the_job_that_was_spoken(job: Job) -> None:
+    """Its files are named after that one, with a prefix that is nobody's business."""
+    kept = Entry(owner=job.id, caller="local", audio=AUDIO, run=None, gpu_seconds=0)
+    assert provenance(replace(job, id=kept.file_id)) == provenance(job)

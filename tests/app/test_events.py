@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -123,3 +124,21 @@ def test_a_silent_stream_shows_that_it_lives(place: Place) -> None:
         with following(client, job_id) as events:
             assert next(events).data
             assert [next(events).data for _ in range(2)] == [{}, {}]
+
+
+def test_who_shares_a_synthesis_sees_how_far_it_is(place: Place, workshop: Workshop, tmp_path: Path) -> None:
+    """The job that is spoken for it has left the lane, and its progress is told as the follower's own."""
+    with serving(tmp_path, **{**place.settings, "cache_max_megabytes": 1}) as client:
+        spoken, sharing = _post(client), _post(client)
+        with following(client, sharing) as events:
+            told = [next(events).data]
+            workshop.start(spoken)
+            told.append(next(events).data)
+            workshop.report(spoken, "synthesizing", 0.5)
+            told.append(next(events).data)
+    assert [(one["status"], one["progress"], one["position"]) for one in told] == [
+        ("queued", 0.0, 0),
+        ("queued", 0.25, None),
+        ("queued", 0.5, None),
+    ]
+    assert {one["waiting"]["code"] for one in told} == {"shared_synthesis"}

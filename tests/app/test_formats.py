@@ -79,8 +79,8 @@ def test_a_file_tells_where_it_came_from(api: httpx.Client, workshop: Workshop, 
         assert part in told
 
 
-def test_the_wav_itself_is_what_was_checked(api: httpx.Client, workshop: Workshop) -> None:
-    """No tag is put into the wav: it stays the bytes whose sha256 the run has stated."""
+def test_the_wav_is_delivered_as_it_was_published(api: httpx.Client, workshop: Workshop) -> None:
+    """Its tags were written before (`test_conversions.py`, `test_journey.py`): it is what the job's sha256 is of."""
     wav = tone(0.2)
     job_id = spoken(api, workshop, wav)
     assert api.get(f"/jobs/{job_id}/audio?format=wav").content == wav

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from app.api.schemas import JobView
+from app.shared.job_view import JobView
 from tests.app.workshop import RUN, Workshop
 
 

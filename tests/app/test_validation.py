@@ -119,3 +119,13 @@ def test_every_wrong_field_is_named_at_once(api: httpx.Client) -> None:
 def test_the_longest_text_is_accepted(api: httpx.Client) -> None:
     """The limit itself is within the limit."""
     assert api.post("/synthesize", json={"text": "a" * MOST_CHARACTERS}).status_code == 202
+
+
+def test_a_refusal_speaks_of_the_place_that_is_wrong(api: httpx.Client) -> None:
+    """In a caller's words: the body as a whole, a field of it, or a parameter of the address."""
+    whole = api.post("/synthesize", json=["Hello."]).json()
+    assert (whole["field"], whole["detail"]) == ("body", "body: must be a JSON object")
+    field = api.post("/synthesize", json={"text": "a", "speed": 2}).json()
+    assert field["detail"] == "speed: is not a field of this request; settings of the engine go into options"
+    parameter = api.post("/synthesize", params={"dry": "true"}, json={"text": "a"}).json()
+    assert parameter["detail"] == "dry: is not a field of this request"

@@ -13,6 +13,8 @@ def test_providers_are_listed_with_all_they_can_do(api: httpx.Client) -> None:
     assert providers["qwen"]["gpu"] is True
     assert providers["hibari"]["hosts"] == ["kaggle", "local"]
     assert providers["hibari"]["options"]["speed"]["maximum"] == 2.0
+    # Its manifest allows 100,000, KAVOX_MAX_TEXT_CHARS does not.
+    assert providers["edge"]["limits"]["max_text_characters"] == 20_000
 
 
 @pytest.mark.parametrize(

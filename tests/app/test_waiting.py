@@ -83,7 +83,7 @@ def test_a_finished_job_is_not_waited_for(api: httpx.Client, workshop: Workshop)
     assert (answer.json()["status"], answer.headers["preference-applied"]) == ("failed", "wait=60")
 
 
-@pytest.mark.parametrize("prefer", ["wait=soon", "wait", "wait=-1", "return=minimal", ""])
+@pytest.mark.parametrize("prefer", ["wait=soon", "wait=-1", "return=minimal", ""])
 def test_a_preference_that_says_nothing_is_ignored(api: httpx.Client, prefer: str) -> None:
     """As RFC 7240 wants it: neither an error nor a wait, and nothing is said to be applied."""
     answer = api.post("/synthesize", json=BODY, headers={"Prefer": prefer})
@@ -107,6 +107,15 @@ def test_a_preference_is_read_as_the_rfc_writes_it(api: httpx.Client, lines: lis
     """Any case, quoted or not, with parameters, among others, in several lines; of two, the first counts."""
     answer = api.post("/synthesize", json=BODY, headers=[("Prefer", line) for line in lines])
     assert (answer.status_code, answer.headers["preference-applied"]) == (202, "wait=0")
+
+
+@pytest.mark.parametrize("prefer", ["wait", "respond-async, Wait", 'wait=""'])
+def test_a_wait_without_a_number_is_as_long_as_may_be(api: httpx.Client, workshop: Workshop, prefer: str) -> None:
+    """As clients of Replicate say it."""
+    job_id = _post(api)
+    workshop.fail(job_id)
+    answer = api.get(f"/jobs/{job_id}", headers={"Prefer": prefer})
+    assert (answer.status_code, answer.headers["preference-applied"]) == (200, "wait=60")
 
 
 def test_a_wait_for_another_callers_job_finds_nothing(api: httpx.Client) -> None:

@@ -41,7 +41,7 @@ class Workshop:
 
     def start(self, job_id: str) -> None:
         """A run claims the job."""
-        self._move(job_id, JobStatus.RUNNING, started_at=time.time(), progress=0.25, phase="synthesizing", run=RUN)
+        self._move(job_id, JobStatus.RUNNING, progress=0.25, phase="synthesizing", run=RUN)
 
     def report(self, job_id: str, phase: str, progress: float) -> None:
         """The job's notebook has come so far."""

@@ -14,6 +14,41 @@ from tests.service import Service
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
+# One of each kind.
+OPTIONS_OF_MIMIC = """
+[options.whisper]
+type = "boolean"
+description = "Speaks in a whisper."
+default = false
+
+[options.breaths]
+type = "boolean"
+description = "Leaves the breaths in."
+default = true
+
+[options.mood]
+type = "string"
+description = "How it feels."
+choices = ["calm", "sad"]
+default = "calm"
+
+[options.manner]
+type = "string"
+description = "How the voice speaks, in words."
+max_length = 500
+
+[options.pitch]
+type = "integer"
+description = "Semitones up or down."
+minimum = -12
+maximum = 12
+default = 0
+
+[options.warmth]
+type = "number"
+description = "More is warmer."
+minimum = 0
+"""
 # It looks for updates, variations and the like nowhere, and its profile is a fresh one.
 OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -32,10 +67,12 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that speaks with hibari, and mimics what it is told to speak like."""
+    """A service that speaks with hibari, mimics what it is told to speak like, and has no GPU for qwen."""
     folder = tmp_path_factory.mktemp("browser")
     notebooks = write_mimic(folder / "notebooks")
-    for name in ("hibari.toml", "hibari.ipynb"):
+    with (notebooks / "mimic.toml").open("a", encoding="utf-8") as manifest:
+        manifest.write(OPTIONS_OF_MIMIC)
+    for name in ("hibari.toml", "hibari.ipynb", "qwen.toml", "qwen.ipynb"):
         shutil.copy(ROOT / "notebooks" / name, notebooks)
     settings = {
         "KAVOX_NOTEBOOKS_DIR": notebooks,

@@ -96,6 +96,7 @@ def test_nothing_is_wider_than_a_phone(visitor: Visitor, width: int) -> None:
     page = visitor.page
     page.set_viewport_size({"width": width, "height": 800})
     visitor.hear("Donaudampfschifffahrtsgesellschaftskapitaenswitwenrente" * 2)
+    expect(visitor.current).to_be_in_viewport()
     page.get_by_text("Options").click()
     assert page.locator("html").evaluate("html => html.scrollWidth") == width
 
@@ -161,6 +162,18 @@ def test_a_service_that_goes_away_is_missed_and_found_again(page: Page, locked: 
     expect(page.get_by_role("alert").filter(has_text="The service does not answer.")).to_be_visible()
     page.context.set_offline(False)
     expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_a_job_is_followed_over_a_restart_of_the_service(page: Page, locked: Service) -> None:
+    """Nobody has to reload anything, and what is heard in the end is that job."""
+    visitor = Visitor(page, locked.url)
+    page.context.set_extra_http_headers({"X-API-Key": KEY})
+    visitor.open()
+    visitor.speak("Through thick and thin.")
+    expect(visitor.current.get_by_role("list", name="Phases")).to_be_visible()
+    locked.kill("uvicorn")
+    visitor.ready()
+    expect(visitor.current.get_by_role("heading")).to_have_text("Through thick and thin.")
 
 
 def _assert_accessible(page: Page) -> None:

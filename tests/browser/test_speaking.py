@@ -110,6 +110,23 @@ def test_what_is_refused_is_said_at_its_field(visitor: Visitor) -> None:
     expect(visitor.text).not_to_have_attribute("aria-invalid", "true")
 
 
+def test_a_provider_that_cannot_speak_here_says_why(visitor: Visitor) -> None:
+    """Before anything is sent, with the command that would help; the next provider is asked for where it can speak."""
+    page = visitor.page
+    page.get_by_label("Runs on").select_option("local")
+    page.get_by_label("Provider").first.select_option("qwen")
+    expect(page.locator("#about-choice")).to_contain_text("needs a GPU of Kaggle")
+    page.get_by_label("Runs on").select_option("local")
+    expect(page.locator("#about-choice .command")).to_contain_text("pip install")
+    visitor.speak("Nobody hears this.")
+    expect(page.locator("#composer [data-field=provider] .error")).to_contain_text("cannot speak here")
+    expect(page.locator("#provider")).to_be_focused()
+    page.get_by_label("Provider").first.select_option("hibari")
+    expect(page.get_by_label("Runs on")).to_have_value("local")
+    page.get_by_label("Runs on").select_option("kaggle")
+    visitor.hear("Somebody hears this.")
+
+
 def test_the_engines_options_come_from_its_manifest(visitor: Visitor, hosted: Service) -> None:
     """Only what was changed is sent."""
     visitor.page.get_by_text("Options").click()
@@ -141,3 +158,44 @@ def test_jobs_are_found_again(visitor: Visitor, hosted: Service) -> None:
     expect(visitor.listed.filter(has_text="Succeeded")).to_have_count(0)
     visitor.listed.get_by_role("button", name=f"Job {broken['id']}").click()
     expect(visitor.current).to_contain_text("synthesis_failed")
+
+
+def test_all_jobs_can_be_listed_again_after_some_were(visitor: Visitor, hosted: Service) -> None:
+    """Whoever looked at the failed ones alone, and then at all again, comes to the oldest of them."""
+    broken = hosted.submit("refused", provider="mimic", seed=2)
+    assert hosted.finished(broken["id"])["status"] == "failed"
+    sent = [hosted.submit(f"Number {number}.", provider="mimic") for number in range(60)]
+    hosted.finished(sent[-1]["id"])
+    visitor.open()
+    status, older = visitor.page.get_by_label("Status"), visitor.page.get_by_role("button", name="Show older jobs")
+    status.select_option("failed")
+    expect(visitor.listed.filter(has_text="Succeeded")).to_have_count(0)
+    expect(visitor.listed.filter(has_text=broken["id"])).to_have_count(1)
+    status.select_option("")
+    expect(visitor.listed.filter(has_text="Succeeded").first).to_be_visible()
+    while older.is_visible():
+        shown = visitor.listed.count()
+        older.click()
+        expect(visitor.listed.nth(shown)).to_be_visible()
+    for job in (sent[0], broken):
+        expect(visitor.listed.filter(has_text=job["id"])).to_have_count(1)
+
+
+def test_every_kind_of_option_is_sent_as_its_manifest_wants_it(visitor: Visitor, hosted: Service) -> None:
+    """Switches, choices, words, and figures with limits and without; what is out of range is said at its field."""
+    page = visitor.page
+    page.get_by_label("Provider").first.select_option("mimic")
+    page.get_by_text("Options").click()
+    page.get_by_label("Whisper").check()
+    page.get_by_label("Breaths").uncheck()
+    page.get_by_label("Mood").select_option("sad")
+    page.get_by_label("Manner").fill("Like a fox.")
+    page.get_by_label("Pitch").press("ArrowRight")
+    page.get_by_label("Warmth").fill("-3")
+    visitor.text.fill("With everything there is.")
+    expect(visitor.error_at("Warmth")).to_have_text("warmth must be at least 0")
+    page.get_by_label("Warmth").fill("1.5")
+    expect(page.locator("#changed")).to_have_text("6 changed")
+    visitor.hear("With everything there is.")
+    options = {"whisper": True, "breaths": False, "mood": "sad", "manner": "Like a fox.", "pitch": 1, "warmth": 1.5}
+    assert hosted.job(visitor.job_id)["options"] == options

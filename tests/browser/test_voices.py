@@ -11,7 +11,7 @@ from tests.service import Service
 
 pytestmark = pytest.mark.browser
 
-NAME = "<img src=x onerror=alert(1)> Anne"
+NAME = "<img src=x onerror=alert(1)> Anne of the long and winding names"
 
 
 def test_a_voice_is_cloned_with_consent_used_and_deleted(visitor: Visitor, hosted: Service, tmp_path: Path) -> None:
@@ -38,6 +38,8 @@ def test_a_voice_is_cloned_with_consent_used_and_deleted(visitor: Visitor, hoste
     job = hosted.job(visitor.job_id)
     assert job["voice"].startswith("voice-")
     expect(visitor.current.locator(".meta")).to_contain_text(NAME)
+    page.set_viewport_size({"width": 375, "height": 800})
+    assert page.locator("html").evaluate("html => html.scrollWidth") == 375
 
     page.get_by_role("button", name=f"Delete {NAME}").click()
     page.get_by_role("button", name="Delete it").click()

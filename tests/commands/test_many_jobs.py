@@ -126,6 +126,17 @@ def test_a_file_that_is_no_batch_is_refused_before_anything_is_spoken(
     assert jobs_of(kavox_service) == before
 
 
+def test_a_batch_that_cannot_write_down_how_far_it_is_says_so_in_a_line(inside: Inside, tmp_path: Path) -> None:
+    """Here a folder has the name of its record."""
+    (tmp_path / "texts.txt").write_text("Good.")
+    (tmp_path / "texts" / "texts.manifest.jsonl").mkdir(parents=True)
+
+    code, out, errors = inside("batch texts.txt -p mimic")
+
+    assert (code, out, errors.count("\n")) == (2, "", 1)
+    assert "texts.manifest.jsonl cannot be read: Is a directory" in errors
+
+
 def test_a_job_that_was_left_alone_is_listed_watched_and_fetched(
     command: Command, inside: Inside, puppets: Puppets
 ) -> None:

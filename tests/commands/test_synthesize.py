@@ -70,7 +70,7 @@ def test_a_dry_run_says_what_it_would_cost(command: Command, kavox_service: Serv
     assert ended.code == 0, ended.errors
     told = dict(line.split("\t") for line in ended.out.decode().splitlines())
     assert told["speaks"] == "hibari hibari, voice heart, en"
-    assert (told["text"], told["GPU quota"]) == ("6 characters in 1 pieces", "none")
+    assert (told["text"], told["GPU quota"]) == ("6 characters in 1 piece", "none")
     assert kavox_service.http.get("/jobs", params={"limit": 1}).json()["jobs"] == before
 
 
@@ -127,6 +127,20 @@ REFUSALS: Mapping[str, tuple[str, int, str]] = {
     "no such file": ("synthesize --file nowhere.txt", 2, "No such file"),
     "no text in the file": ("synthesize --file /proc/self/exe", 2, "not text in UTF-8"),
     "an option without a value": ("synthesize Hello. -O mood", 2, "name=value"),
+    "no such command": (
+        "synthesise Hello.",
+        2,
+        "No such command 'synthesise'. Did you mean 'synthesize'? `kavox --help`",
+    ),
+    "no such option of a command": ("jobs --limt 3", 2, "No such option: --limt"),
+    "no such format": (
+        "synthesize Hello. -f ogg",
+        2,
+        "'ogg' is not one of 'wav', 'flac', 'mp3', 'opus', 'pcm'; `kavox sy",
+    ),
+    "a name of another format": ("synthesize Hello. -o a.m4a", 2, "m4a is none of wav, flac"),
+    "what cannot be written": ("synthesize Hello. -o /proc/a.wav", 2, "nothing can be written in /proc"),
+    "no UTF-8": ("synthesize caf\udce9", 2, "TEXT is not text in UTF-8"),
     "no folder": ("synthesize Hello. -o nowhere/a.wav", 2, "nothing can be written"),
     "a key file that is none": ("voices --key-file nowhere", 2, "cannot be read"),
     "no address": ("voices --url localhost:8000", 2, "must look like http://127.0.0.1:8000"),
@@ -146,6 +160,18 @@ def test_whatever_is_refused_is_one_line_with_the_code_of_its_kind(
     assert errors.startswith("kavox: ")
     assert errors.count("\n") == 1
     assert words in errors
+
+
+def test_speech_that_finds_no_room_is_kept_for_another_place(command: Command, puppets: Puppets) -> None:
+    """The line says how to fetch it; .ogg is another name of what an opus is in."""
+    with puppets.finishing_all(), Path("/dev/full").open("wb") as full:
+        lost = Ended(command.started(["synthesize", "No room.", "-p", "mimic", "-o", "-"], {}, stdout=full))
+    fetch = lost.line.partition("`kavox ")[2].partition("`")[0].replace("FILE", "kept.ogg")
+    fetched = command(fetch)
+
+    assert (lost.code, fetched.code, fetched.errors) == (2, 0, "")
+    assert "stdout cannot be written: No space left on device" in lost.line
+    assert soundfile.info(command.folder / "kept.ogg").subtype == "OPUS"
 
 
 def test_without_a_key_the_line_says_where_one_goes(inside: Inside, tmp_path: Path) -> None:

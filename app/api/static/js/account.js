@@ -4,9 +4,12 @@ import { byId, h, s } from "./dom.js";
 import { at, bytes, counted, duration, hours } from "./format.js";
 
 /** Draws what GET /quota says. */
-export function showQuota({ gpu, kavox, detail }) {
+export function showQuota({ gpu, kavox }) {
   const place = byId("quota");
-  if (!gpu) return place.replaceChildren(h("p", { class: "empty" }, detail));
+  if (!gpu)
+    return place.replaceChildren(
+      h("p", { class: "empty" }, "Nothing has been read from Kaggle yet. This page looks again by itself."),
+    );
   const total = gpu.allowed_seconds || 1;
   const ours = Math.min(kavox.seconds, gpu.used_seconds);
   const parts = [
@@ -39,7 +42,7 @@ export function showKept({ enabled, entries, bytes: size, hits, shared, gpu_seco
   byId("kept").textContent = enabled
     ? [
         `${counted(entries, "clip")}, ${bytes(size)}.`,
-        `${counted(hits + shared, "job")} answered without speaking anew.`,
+        hits + shared ? `${counted(hits + shared, "job")} answered without speaking anew.` : "",
         saved ? `${duration(saved)} of GPU saved.` : "",
       ].join(" ")
     : "Nothing is kept: KAVOX_CACHE_MAX_MEGABYTES is 0.";

@@ -2,9 +2,11 @@
 
 import { get, send } from "./api.js";
 
+/** The codes of a refusal that is about where a provider can speak. */
+export const NOT_HERE = ["needs_kaggle", "local_not_available"];
+
 // Everybody can speak a digit, so that a refusal is about the provider.
 const SPEAKABLE_BY_ALL = "1";
-const NOT_HERE = ["needs_kaggle", "local_not_available"];
 const cloned = new Map();
 
 /** Reads it all. `unavailable` has the reason why a provider cannot speak here, for each place where it might. */

@@ -12,6 +12,8 @@ export class Choices {
   );
   #catalog = { preferred: "", providers: [], voices: [], unavailable: new Map() };
   #kaggle = "Kaggle";
+  // The place that a person chose; a provider that has but one chooses nothing.
+  #place = null;
   #changed;
 
   /** `changed` is called after every choice. */
@@ -24,7 +26,9 @@ export class Choices {
     );
     for (const field of Object.values(this.#fields)) {
       field.addEventListener("change", () => {
-        this.#fill();
+        const { where } = this.#fields;
+        if (field === where) this.#place = where.value;
+        this.#fill(field === where ? { where: where.value } : {});
         this.#remember();
         changed();
       });
@@ -38,13 +42,15 @@ export class Choices {
     const label = ({ name, title }) => `${title}${this.#isHere(name) ? "" : " (not here)"}`;
     const sorted = [...catalog.providers].sort((one, other) => this.#isHere(other.name) - this.#isHere(one.name));
     const remembered = first ? this.#remembered() : {};
+    const { where: place, ...others } = remembered;
+    this.#place = place ?? this.#place;
     const wanted = remembered.provider ?? (first ? catalog.preferred : this.#fields.provider.value);
     fillSelect(
       this.#fields.provider,
       sorted.map((provider) => [provider.name, label(provider)]),
       wanted,
     );
-    this.#fill(remembered);
+    this.#fill(others);
     this.#changed();
   }
 
@@ -75,6 +81,12 @@ export class Choices {
   get voice() {
     const { voice } = this.#fields;
     return this.model && voicesOf(this.#catalog, this.provider, this.model.id).find(({ id }) => id === voice.value);
+  }
+
+  /** Takes note that nothing can be spoken as it is chosen. */
+  refuse(detail) {
+    this.#catalog.unavailable.set(`${this.provider.name}:${this.#fields.where.value}`, detail);
+    this.offer(this.#catalog);
   }
 
   /** The voice's select, for whoever stands for a voice. */
@@ -112,11 +124,12 @@ export class Choices {
     if (!wanted.voice && voice.selectedIndex === 0 && !known) voice.value = provider.default_voice;
     if (voice.selectedIndex < 0) voice.selectedIndex = 0;
     const names = { kaggle: this.#kaggle, local: "This machine" };
-    const here = (place) => (this.#catalog.unavailable.has(`${provider.name}:${place}`) ? " (not here)" : "");
+    const places = placesOf(provider);
+    const speaksAt = (place) => !this.#catalog.unavailable.has(`${provider.name}:${place}`);
     fillSelect(
       where,
-      placesOf(provider).map((place) => [place, names[place] + here(place)]),
-      wanted.where ?? where.value,
+      places.map((place) => [place, names[place] + (speaksAt(place) ? "" : " (not here)")]),
+      wanted.where ?? [this.#place, ...places].find((place) => places.includes(place) && speaksAt(place)) ?? places[0],
     );
     if (wanted.format)
       fillSelect(
@@ -148,7 +161,8 @@ export class Choices {
   }
 
   #remember() {
-    const values = Object.entries(this.#fields).map(([name, { value }]) => [name, value]);
+    const chosen = Object.entries(this.#fields).map(([name, { value }]) => [name, value]);
+    const values = [...chosen, ["where", this.#place]];
     sessionStorage.setItem(REMEMBERED, JSON.stringify(Object.fromEntries(values)));
   }
 

@@ -2,13 +2,15 @@
 
 import { Problem, send } from "./api.js";
 import { announce } from "./announce.js";
-import { byId, fillSelect } from "./dom.js";
+import { placesOf } from "./catalog.js";
+import { byId, fillSelect, prose } from "./dom.js";
 import { clearProblems, showFieldProblem, showProblem } from "./problems.js";
 
 export class CloneDialog {
   #dialog = byId("clone-dialog");
   #form = byId("clone-form");
   #submit = this.#form.querySelector("[type=submit]");
+  #unavailable = new Map();
   #cloned;
 
   /** `cloned(voice)` is called with a voice that was made. */
@@ -20,6 +22,7 @@ export class CloneDialog {
       event.preventDefault();
       this.#send();
     });
+    byId("voice-provider").addEventListener("change", () => this.#warn());
     byId("recording").addEventListener("change", ({ target }) => {
       byId("voice-name").value ||= (target.files[0]?.name ?? "").replace(/\.[^.]*$/, "").slice(0, 64);
     });
@@ -28,7 +31,10 @@ export class CloneDialog {
   /** Offers the providers that can clone; without any there is nothing to open. */
   offer({ providers, unavailable }) {
     const cloning = providers.filter(({ models }) => models.some(({ clones }) => clones));
-    const here = ({ name }) => !unavailable.has(`${name}:kaggle`) || !unavailable.has(`${name}:local`);
+    const here = (one) => placesOf(one).some((place) => !unavailable.has(`${one.name}:${place}`));
+    this.#unavailable = new Map(
+      cloning.filter((one) => !here(one)).map((one) => [one.name, unavailable.get(`${one.name}:${placesOf(one)[0]}`)]),
+    );
     fillSelect(
       byId("voice-provider"),
       cloning
@@ -36,6 +42,7 @@ export class CloneDialog {
         .map((one) => [one.name, one.title + (here(one) ? "" : " (not here)")]),
     );
     byId("clone").hidden = !cloning.length;
+    this.#warn();
   }
 
   /** Says what becomes of a recording here. */
@@ -43,8 +50,18 @@ export class CloneDialog {
     byId("consent-place").textContent = emulated ? "Kaggle is emulated here: the recording stays on this machine." : "";
   }
 
+  /** Says so where nobody will hear the voice. */
+  #warn() {
+    const detail = this.#unavailable.get(byId("voice-provider").value);
+    byId("clone-warning").replaceChildren(
+      ...(detail ? ["The voice would be kept, but cannot be heard here now: ", ...prose(detail), "."] : []),
+    );
+    byId("clone-warning").hidden = !detail;
+  }
+
   #open() {
     this.#form.reset();
+    this.#warn();
     clearProblems(this.#form);
     this.#dialog.showModal();
   }

@@ -1,8 +1,9 @@
 /** The form: a text and how it is to be spoken, until it is sent. */
 
 import { Problem, send } from "./api.js";
+import { NOT_HERE } from "./catalog.js";
 import { Choices } from "./choices.js";
-import { byId, showText } from "./dom.js";
+import { byId, h, prose } from "./dom.js";
 import { Estimate } from "./estimate.js";
 import { count } from "./format.js";
 import { Options } from "./options.js";
@@ -40,7 +41,11 @@ export class Composer {
       button: byId("load"),
       input: byId("file"),
       loaded: () => this.#changed(),
-      refused: (detail) => showFieldProblem(this.#form, "text", detail),
+      refused: (detail) => {
+        // Its answer would take away what is said here.
+        this.#estimate.stop();
+        showFieldProblem(this.#form, "text", detail);
+      },
     });
   }
 
@@ -88,7 +93,9 @@ export class Composer {
     const used = [...this.#text.value].length;
     byId("counter").textContent = `${count(used)} / ${count(most)}`;
     byId("counter").classList.toggle("over", used > most);
-    byId("about-choice").replaceChildren(unavailable ?? described(provider, model, voice));
+    byId("about-choice").replaceChildren(
+      ...(unavailable ? whyNot(unavailable) : [described(provider, model, voice)]),
+    );
     byId("about-choice").classList.toggle("unavailable", Boolean(unavailable));
     // Why nothing can be spoken stands there already.
     this.#estimate.ask(unavailable ? null : this.#request);
@@ -105,7 +112,10 @@ export class Composer {
       this.#accepted(await answer.json());
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      showProblem(this.#form, problem);
+      if (NOT_HERE.includes(problem.code)) {
+        this.#choices.refuse(problem.detail);
+        showFieldProblem(this.#form, "provider", "It cannot speak here; why is said below.");
+      } else showProblem(this.#form, problem);
     } finally {
       this.#busy(false);
     }
@@ -123,6 +133,12 @@ function described(provider, model, voice) {
     .filter(Boolean)
     .map((sentence) => (/[.!?]$/.test(sentence) ? sentence : `${sentence}.`))
     .join(" ");
+}
+
+/** The reason, with the command that would help on a line of its own. */
+function whyNot(detail) {
+  const [, before, command, after] = /^(.*?) \((pip install .+)\)(.*)$/s.exec(detail) ?? [null, detail, "", ""];
+  return [...prose(before + after), command && h("code", { class: "command" }, command)].filter(Boolean);
 }
 
 /** The beginning of the text, for the list of jobs: the service does not give texts back. */

@@ -3,7 +3,7 @@
 import { Problem, get, send } from "./api.js";
 import { announce } from "./announce.js";
 import { nameOfVoice } from "./catalog.js";
-import { byId, h, metaOf, showText } from "./dom.js";
+import { byId, h, metaOf, prose, showText } from "./dom.js";
 import { changes } from "./follow.js";
 import { duration } from "./format.js";
 import { Progress } from "./progress.js";
@@ -26,16 +26,17 @@ export class CurrentJob {
     return this.#id;
   }
 
-  /** Shows the job and follows it until it has ended, or another one is shown. */
-  async show(jobId) {
+  /** Shows the job and follows it until it has ended, or another one is shown; `reveal` brings it into sight. */
+  async show(jobId, { reveal = false } = {}) {
     this.#leaving?.abort();
     const { signal } = (this.#leaving = new AbortController());
     this.#id = jobId;
     try {
-      let job = await get(`jobs/${jobId}`, {}, signal);
+      const job = await get(`jobs/${jobId}`, {}, signal);
       this.#place.hidden = false;
-      if (!hasEnded(job.status)) job = await this.#follow(job, signal);
-      if (!signal.aborted) this.#finish(job);
+      const end = hasEnded(job.status) ? this.#finish(job) : this.#follow(job, signal);
+      if (reveal) this.#place.scrollIntoView({ block: "nearest" });
+      await end;
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
@@ -72,7 +73,7 @@ export class CurrentJob {
     } finally {
       progress.stop();
     }
-    return get(`jobs/${job.id}`, {}, signal);
+    this.#finish(await get(`jobs/${job.id}`, {}, signal));
   }
 
   #finish(job) {
@@ -135,7 +136,7 @@ function failureOf({ status, error }) {
   return h(
     "div",
     { class: "note bad" },
-    h("p", {}, error.detail),
+    h("p", {}, prose(error.detail)),
     h("p", { class: "hint" }, h("code", {}, error.code), error.retryable ? " The same request may succeed later." : ""),
   );
 }

@@ -18,6 +18,9 @@ export function s(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
 
+/** What the service wrote, with what it put between backticks as code. */
+export const prose = (text) => text.split("`").map((part, place) => (place % 2 ? h("code", {}, part) : part));
+
 /** A line of facts about something; those that are null are left out. */
 export const metaOf = (...facts) =>
   h(

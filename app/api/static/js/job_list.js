@@ -10,6 +10,8 @@ import { doing, hasEnded, statusWord } from "./words.js";
 const SHOWN = 12;
 const PAGE = 100;
 const MOST_SEARCHED = 1000;
+// Every short word of figures and letters is in some id.
+const SHORTEST_PART_OF_AN_ID = 6;
 
 export class JobList {
   #list = byId("jobs");
@@ -18,6 +20,7 @@ export class JobList {
   #older = byId("older");
   #open;
   #jobs = [];
+  #listed = "";
   #cursor = null;
   #shown = SHOWN;
   #rows = new Map();
@@ -45,9 +48,10 @@ export class JobList {
     const oldest = page.jobs.at(-1)?.id;
     // Ids are in the order of their making; what is older than the page was read before and may stay.
     const before =
-      page.next_cursor && this.#jobs.every(({ status }) => !asked || status === asked)
-        ? this.#jobs.filter(({ id }) => !known.has(id) && id < oldest)
+      page.next_cursor && asked === this.#listed
+        ? this.#jobs.filter(({ id, status }) => !known.has(id) && id < oldest && (!asked || status === asked))
         : [];
+    this.#listed = asked;
     this.#jobs = [...page.jobs, ...before];
     if (!before.length) this.#cursor = page.next_cursor;
     this.#render();
@@ -76,9 +80,7 @@ export class JobList {
     const wanted = this.#search.value;
     // The service finds jobs by their status alone: the page reads on and looks itself.
     while (wanted && wanted === this.#search.value && this.#cursor && this.#jobs.length < MOST_SEARCHED) {
-      const page = await this.#read(this.#cursor);
-      this.#jobs.push(...page.jobs);
-      this.#cursor = page.next_cursor;
+      if (!(await this.#readOn())) return;
       this.#render();
     }
     announce(`${counted(this.#found().length, "job")} found.`);
@@ -86,21 +88,26 @@ export class JobList {
 
   async #showOlder() {
     this.#shown += SHOWN;
-    if (this.#found().length < this.#shown && this.#cursor) {
-      const page = await this.#read(this.#cursor);
-      this.#jobs.push(...page.jobs);
-      this.#cursor = page.next_cursor;
-    }
+    if (this.#found().length < this.#shown && this.#cursor) await this.#readOn();
     this.#render();
+  }
+
+  /** Reads the next page; false where another list was asked for meanwhile. */
+  async #readOn() {
+    const [asked, cursor] = [this.#status.value, this.#cursor];
+    const page = await this.#read(cursor);
+    if (asked !== this.#status.value || cursor !== this.#cursor) return false;
+    this.#jobs.push(...page.jobs);
+    this.#cursor = page.next_cursor;
+    return true;
   }
 
   #found() {
     const words = this.#search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const haystack = (job) =>
-      [job.id, titleOf(job), speakerOf(job), job.status, job.run?.host, JSON.stringify(job.metadata)]
-        .join(" ")
-        .toLowerCase();
-    return this.#jobs.filter((job) => words.every((word) => haystack(job).includes(word)));
+      [titleOf(job), speakerOf(job), job.status, job.run?.host, JSON.stringify(job.metadata)].join(" ").toLowerCase();
+    const names = ({ id }, word) => word.length >= SHORTEST_PART_OF_AN_ID && id.includes(word);
+    return this.#jobs.filter((job) => words.every((word) => names(job, word) || haystack(job).includes(word)));
   }
 
   #render() {
@@ -161,9 +168,9 @@ export class JobList {
           length,
           since(job.created_at),
           job.cached && "kept speech",
+          hostBadge(job),
         ),
       ),
-      hostBadge(job),
       hasEnded(job.status)
         ? null
         : h(

@@ -21,17 +21,18 @@ const SELDOM_SECONDS = 10;
 let timer = null;
 let looking = false;
 let wanted = false;
+let away = false;
 
 installTheme(byId("theme"));
 installKey();
 
-const jobs = new JobList((jobId) => follow(jobId));
+const jobs = new JobList((jobId) => follow(jobId, { reveal: true }));
 const current = new CurrentJob((job) => {
   jobs.update(job);
   if (hasEnded(job.status)) look();
 });
 const composer = new Composer((job) => {
-  follow(job.id);
+  follow(job.id, { reveal: true });
   look();
 });
 const voices = new VoiceList(
@@ -44,11 +45,10 @@ const cloning = new CloneDialog(async (voice) => {
 });
 
 /** Shows a job. Its address is the page's, so that a reload goes on with it. */
-function follow(jobId) {
+function follow(jobId, how) {
   if (location.hash !== `#job=${jobId}`) history.pushState(null, "", `#job=${jobId}`);
   jobs.mark(jobId);
-  current.show(jobId);
-  byId("current").scrollIntoView({ block: "nearest" });
+  current.show(jobId, how);
 }
 
 /** Follows the job that the address names. */
@@ -68,7 +68,9 @@ async function offer() {
 /** Reads how things stand; answers whether everything is known. */
 async function readAll() {
   const emulated = await showPlace();
-  if (emulated === null) return false;
+  const returned = away && emulated !== null;
+  away = emulated === null;
+  if (away) return false;
   composer.nameKaggle(emulated ? "Kaggle, emulated" : "Kaggle");
   cloning.explain(emulated);
   let known = false;
@@ -80,7 +82,8 @@ async function readAll() {
     }),
     get("cache").then(showKept),
     jobs.refresh(),
-    byId("provider").options.length ? null : offer(),
+    // A service that was away may offer something else now.
+    byId("provider").options.length && !returned ? null : offer(),
   ];
   for (const { reason } of await Promise.allSettled(parts)) {
     if (reason && !(reason instanceof Problem)) reportError(reason);

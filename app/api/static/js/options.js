@@ -18,7 +18,10 @@ export class Options {
   offer(provider, model, cloned) {
     const has = ({ models, manifest_voice_only: ownOnly }) =>
       (!models.length || models.includes(model.id)) && !(cloned && ownOnly);
-    const offered = Object.entries(provider.options).filter(([, option]) => has(option));
+    // What takes a whole row comes last, so that it leaves no gaps.
+    const offered = Object.entries(provider.options)
+      .filter(([, option]) => has(option))
+      .sort(([, one], [, other]) => isWide(one) - isWide(other));
     const signature = JSON.stringify([provider.name, offered]);
     if (this.#place.dataset.signature === signature) return;
     const before = this.values;
@@ -50,12 +53,13 @@ export class Options {
       this.#changed();
     });
     control.setAttribute("aria-describedby", `${id}-hint`);
-    const wide = option.type === "string" && !option.choices.length ? " wide" : "";
+    const isCheck = option.type === "boolean";
     return h(
       "div",
-      { class: `field${wide}`, "data-field": `options.${name}` },
-      h("div", { class: "label-row" }, h("label", { for: id }, titleOf(name)), output),
-      control,
+      { class: `field${isWide(option) ? " wide" : ""}${isCheck ? " check" : ""}`, "data-field": `options.${name}` },
+      ...(isCheck
+        ? [h("label", {}, control, titleOf(name))]
+        : [h("div", { class: "label-row" }, h("label", { for: id }, titleOf(name)), output), control]),
       h("p", { class: "hint", id: `${id}-hint` }, option.description),
       h("p", { class: "error", hidden: true }),
     );
@@ -87,7 +91,7 @@ function choice(id, option, before) {
   const control = h(
     "select",
     { id },
-    option.default === null ? h("option", { value: "" }, "as it comes") : null,
+    option.default === null ? h("option", { value: "" }, "engine's default") : null,
     entries,
   );
   return { control, read: () => (["", option.default].includes(control.value) ? null : control.value) };
@@ -126,10 +130,12 @@ function slider(id, option, before) {
 function figure(id, option, before) {
   const step = option.type === "integer" ? 1 : "any";
   const { minimum: min, maximum: max } = option;
-  const control = h("input", { id, type: "number", min, max, step, placeholder: option.default ?? "as it comes" });
+  const control = h("input", { id, type: "number", min, max, step, placeholder: option.default ?? "engine's default" });
   if (before !== undefined) control.value = String(before);
   const read = () => (Number.isNaN(control.valueAsNumber) ? null : control.valueAsNumber);
   return { control, read };
 }
+
+const isWide = ({ type, choices }) => type === "string" && !choices.length;
 
 const titleOf = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");

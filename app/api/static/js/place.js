@@ -22,7 +22,9 @@ export async function showPlace() {
   } catch (problem) {
     // Not ready is an answer too.
     state = problem.body?.kaggle ? problem.body : null;
-    showText(byId("trouble"), state ? `Not ready. ${state.missing.join(" ")}` : problem.detail);
+    const goesOn = problem.status === 0 ? " This page goes on by itself once it does." : "";
+    const trouble = problem.detail + goesOn;
+    showText(byId("trouble"), state ? `Not ready. ${state.missing.join(" ")}` : trouble);
   }
   if (state?.ready) showText(byId("trouble"), "");
   if (!state) return null;

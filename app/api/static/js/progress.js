@@ -4,6 +4,9 @@ import { h } from "./dom.js";
 import { clock, duration } from "./format.js";
 import { STATIONS, doing } from "./words.js";
 
+// An estimate may be wrong by so much before the page says so.
+const OVERDUE_SECONDS = 10;
+
 export class Progress {
   #stations = STATIONS.map(({ name }) =>
     h("li", {}, h("span", { class: "knob", "aria-hidden": "true" }), h("span", {}, name)),
@@ -57,7 +60,9 @@ export class Progress {
         ? "no estimate before a first run has ended"
         : left > 1
           ? `about ${duration(Math.ceil(left))} left`
-          : "any moment";
+          : left > -OVERDUE_SECONDS
+            ? "any moment"
+            : "longer than usual";
     this.#elapsed.textContent = `${clock((Date.now() - Date.parse(created_at)) / 1000)} since it was sent`;
   }
 }

@@ -29,7 +29,7 @@ export class VoiceList {
     return h(
       "li",
       {},
-      h("div", {}, h("strong", { dir: "auto" }, title), metaOf(provider, duration(recording.seconds))),
+      h("div", {}, h("strong", { dir: "auto", title }, title), metaOf(provider, duration(recording.seconds))),
       h("button", { type: "button", "aria-label": `Use ${title}`, onclick: () => this.#use(voice) }, "Use"),
       h(
         "button",
