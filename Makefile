@@ -36,7 +36,7 @@ chaos: .venv/.ready  ## everything is killed while Kaggle is unreliable: no job 
 	@$(if $(SEED),,$(BIN)/pytest --timeout 300 -m chaos tests/chaos)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
-bench: .venv/.ready  ## jobs per hour and GPU-seconds beside the original's way and the best possible; 20 minutes
+bench: .venv/.ready  ## jobs per hour and GPU-seconds beside the original's way and the best possible, and what the API takes; half an hour
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 soak: .venv/.ready  ## 10,000 jobs, after which nothing may have grown; JOBS=… for another number

@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 
-from app.shared.errors import Conflict, Gone, KavoxError, NotFound, RequestRefused, Transient
+from app.shared.errors import Conflict, Forbidden, Gone, KavoxError, NotFound, RequestRefused, Transient
 
-_KINDS: Mapping[int, type[KavoxError]] = {404: NotFound, 409: Conflict, 410: Gone}
+_KINDS: Mapping[int, type[KavoxError]] = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone}
 
 
 def error(answer: httpx.Response) -> KavoxError:

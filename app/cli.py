@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from app.commands import options as given
+from app.commands.keys_cli import keys
 from app.commands.servers import servers
 from app.exit_codes import CANCELED, exit_code
 from app.shared.errors import KavoxError
@@ -281,6 +282,7 @@ def _fail(detail: str, code: int) -> NoReturn:
 
 
 cli.add_typer(servers)
+cli.add_typer(keys, name="keys")
 
 if __name__ == "__main__":
     main()

@@ -229,7 +229,8 @@ class Client:
         """The answer if it is a good one. Raises the error that it stands for."""
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             if self._has_key:
-                raise Unauthorized("the service does not know this API key; look at KAVOX_API_KEY, or at --key-file")
+                said = answers.error(answer).detail
+                raise Unauthorized(f"{said}. The key is that of --key-file, else KAVOX_API_KEY")
             raise Unauthorized("the service wants an API key: set KAVOX_API_KEY, or name a file with it by --key-file")
         if not answer.is_success:
             raise answers.error(answer)

@@ -58,7 +58,6 @@ def _settings(folder: Path) -> Settings:
         data_dir=folder,
         redis_url=None,
         audio_url="",
-        api_keys="",
         host="127.0.0.1",
         port=0,
         workers=1,

@@ -6,7 +6,7 @@
      65  the service refuses the request (EX_DATAERR)
      69  no service answers (EX_UNAVAILABLE)
      75  it may work when it is tried again: a job failed for a passing reason, or the service is busy (EX_TEMPFAIL)
-     77  the API key is missing or wrong (EX_NOPERM)
+     77  the API key is missing, wrong, or not allowed to do this (EX_NOPERM)
      78  a setting is wrong (EX_CONFIG)
     124  the job waited for as long as it may, for want of GPU quota for example; as `timeout` ends
     130  the job was canceled, or Ctrl-C was pressed; as shells have it
@@ -19,6 +19,7 @@ import os
 from app.shared.errors import (
     ConfigurationError,
     Conflict,
+    Forbidden,
     Gone,
     KavoxError,
     NotFound,
@@ -61,7 +62,7 @@ def exit_code(error: KavoxError) -> int:
         (WrongUsage, USAGE),
         (ConfigurationError, os.EX_CONFIG),
         (ServiceUnreachable, os.EX_UNAVAILABLE),
-        (Unauthorized, os.EX_NOPERM),
+        ((Unauthorized, Forbidden), os.EX_NOPERM),
         ((RequestRefused, NotFound, Conflict, Gone), os.EX_DATAERR),
         (Transient, os.EX_TEMPFAIL),
     )

@@ -9,10 +9,11 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from redis.exceptions import RedisError
 from sse_starlette.sse import AppStatus
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -46,6 +47,8 @@ from app.api.conversions import Conversions
 from app.api.dependencies import Resources
 from app.api.head import HeadAsGet
 from app.api.kept_speech import KeptSpeech
+from app.api.keyring import Keyring
+from app.api.rate_limits import RateLimits
 from app.api.recording import AT_ONCE
 from app.api.request_context import RequestContext, UnexpectedErrors
 from app.api.security import cors
@@ -57,11 +60,15 @@ from app.shared.job_queue import JobQueue
 from app.shared.job_store import JobStore
 from app.shared.logs import set_up_logs
 from app.shared.provider import load_providers
+from app.shared.quota import Quota
+from app.shared.rates import RateLimiter
 from app.shared.redis_client import connect_async, connect_for_queue
 from app.shared.scratch import Scratch
 from app.shared.settings import Settings, load_settings
 from app.shared.submission import Submissions
 from app.shared.voice_store import VoiceStore
+
+_FIRST_LOOK_SECONDS = 2.0
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -85,9 +92,12 @@ def _build(settings: Settings) -> FastAPI:
         job_store = JobStore(redis, Capacity(settings, providers))
         conversions = Conversions(audio, Scratch(settings.data_dir / "scratch"))
         changes = Changes(redis, job_store, leaving=lambda: AppStatus.should_exit)
+        keyring = Keyring(redis, open_here=settings.open_to is None)
         app.state.resources = Resources(
             settings=settings,
-            callers=settings.callers,
+            keyring=keyring,
+            rates=RateLimiter(redis),
+            quota=Quota(redis, settings.kaggle_host),
             admission=Admission.of(settings, providers),
             audio=audio,
             redis=redis,
@@ -100,12 +110,17 @@ def _build(settings: Settings) -> FastAPI:
             decoding=asyncio.Semaphore(AT_ONCE),
             conversions=conversions,
         )
-        serving_changes = asyncio.create_task(changes.serve())
+        # The first request is to find the keys; where Redis is away it is told so.
+        with suppress(RedisError, TimeoutError):
+            async with asyncio.timeout(_FIRST_LOOK_SECONDS):
+                await keyring.load()
+        serving = [asyncio.create_task(part.serve()) for part in (changes, keyring)]
         _spare_the_collector()
         try:
             yield
         finally:
-            serving_changes.cancel()
+            for task in serving:
+                task.cancel()
             await redis.aclose()
             await run_in_threadpool(queue_redis.close)
 
@@ -120,20 +135,28 @@ def _build(settings: Settings) -> FastAPI:
             Middleware(RequestContext),
             *cors(settings),
             Middleware(UnexpectedErrors),
+            Middleware(RateLimits),
             Middleware(HeadAsGet),
             Middleware(BodyLimit, limit=body_limit(settings.max_text_chars), longer={"/voices": FORM_LIMIT}),
         ],
     )
     problems.install(app)
-    docs.install(app)
-    openapi.install(app, settings)
-    page.install(app)
     of_jobs = (jobs, audio_routes, events, logs, bundle, deliveries)
     parts = (*of_jobs, webhooks, voices, cloning, quota, cache, metrics, operations, openai_speech, openai_catalog)
     routers = [synthesis.router, jobs.frequent, *(part.router for part in parts)]
-    # Not included: FastAPI would look each request's address up twice, in one router after the other.
+    # Not included: FastAPI would look each request's address up twice, in one router after the other. What is asked
+    # for most comes first, because addresses are tried in this order.
     app.router.routes += [route for router in routers for route in router.routes]
+    docs.install(app)
+    openapi.install(app, settings, needs_keys=lambda: _needs_keys(app))
+    page.install(app)
     return app
+
+
+def _needs_keys(app: FastAPI) -> bool:
+    """Whether requests need a key; a service that has not started is taken for one of those."""
+    owned: Resources | None = getattr(app.state, "resources", None)
+    return owned is None or owned.keyring.mode != "this_machine_only"
 
 
 def _spare_the_collector() -> None:

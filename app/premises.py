@@ -33,6 +33,12 @@ def occupied(settings: Settings) -> Iterator[Settings]:
         lock.release()
 
 
+def is_occupied(settings: Settings) -> bool:
+    """Whether a stack holds the data directory."""
+    lock = settings.data_dir.absolute() / "stack.lock"
+    return lock.exists() and FileLock(lock).is_held()
+
+
 def _take(lock: FileLock, data_dir: Path) -> None:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)

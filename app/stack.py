@@ -17,16 +17,21 @@ from typing import Self
 
 import structlog
 import typer
+from redis.exceptions import RedisError
 
 from app import programs
 from app.client import Client
 from app.embedded import EmbeddedServer
+from app.exit_codes import ServiceUnreachable
+from app.own_redis import own_redis
 from app.ports import LOOPBACK, address, free_port
 from app.premises import occupied
 from app.shared.addresses import without_secrets
+from app.shared.api_key_store import ApiKeyStore
 from app.shared.errors import ConfigurationError, Permanent
 from app.shared.logs import set_up_logs
 from app.shared.provider import load_providers
+from app.shared.redis_client import connect_for_command
 from app.shared.settings import Settings, load_settings
 from app.supervisor import CHECK_SECONDS, StopRequests, Supervisor
 
@@ -43,6 +48,7 @@ def serve() -> None:
     set_up_logs(chosen.log_level, "serve")
     # Looked at before anything starts, so that what is wrong with them is said once.
     load_providers(chosen.notebooks_dir)
+    _check_keys(chosen)
     with StopRequests() as requests, occupied(chosen) as settings, Stack(settings, requests) as stack:
         stack.start()
         if stack.wait_until_ready():
@@ -50,6 +56,23 @@ def serve() -> None:
             stack.restart_for_ever()
         stack.watch_until(requests.stop)
         typer.echo("Kavox stops; Ctrl-C again to hurry.")
+
+
+def _check_keys(settings: Settings) -> None:
+    """Raises ConfigurationError where others could reach a service that nobody has a key for."""
+    if settings.open_to is None:
+        return
+    try:
+        with own_redis(settings) as redis:
+            known = ApiKeyStore(redis).list()
+    except ServiceUnreachable:
+        # It may come back; until a key is found the API serves nobody.
+        return
+    if not known:
+        raise ConfigurationError(
+            f"{settings.open_to}, so every request needs a key, and there is none; make one with `kavox keys create "
+            "NAME`, or leave that setting out: then this machine alone is served"
+        )
 
 
 class Stack:
@@ -138,6 +161,7 @@ class Stack:
                 f"Kavox is ready at {self.address} (open it in a browser; the API is at {self.address}/docs)",
                 f"  Redis    {self._redis_in_words()}",
                 f"  Kaggle   {self.kaggle_in_words()}",
+                f"  Keys     {self._keys_in_words()}",
                 f"  Workers  {self._settings.workers}",
                 f"  Data     {self._settings.data_dir}",
             ]
@@ -170,6 +194,22 @@ class Stack:
         if self._emulator is not None and not self._emulator.lives():
             return "the emulator does not answer yet"
         return self._client.missing()
+
+    def _count_keys(self) -> int | None:
+        """How many keys there are; None when Redis does not say."""
+        try:
+            with connect_for_command(str(self._settings.redis_url)) as redis:
+                return len(ApiKeyStore(redis).list())
+        except RedisError:
+            return None
+
+    def _keys_in_words(self) -> str:
+        count = self._count_keys()
+        if count is None:
+            return "unknown, Redis does not answer"
+        if count:
+            return f"{count}; every request needs one, from this machine too (kavox keys list)"
+        return "none, so only this machine is served, and needs none (kavox keys create NAME)"
 
     def _redis_in_words(self) -> str:
         if self._embedded is not None:

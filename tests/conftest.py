@@ -60,5 +60,5 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def redis(redis_url: str) -> Iterator[Redis]:
     """That server, empty."""
     with connect(redis_url) as client:
-        client.flushall()
+        client.flushdb()
         yield client

@@ -13,7 +13,10 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from app.embedded import EmbeddedServer
 from app.ports import LOOPBACK, free_port
+from app.shared.api_key import Scope
+from tests.api_keys import make_key
 
 KAVOX = Path(sys.executable).with_name("kavox")
 T = TypeVar("T")
@@ -100,6 +103,16 @@ class Service:
         for process in found:
             process.kill()
         psutil.wait_procs(found, timeout=5)
+
+    def key(self, name: str, *scopes: Scope) -> str:
+        """A new key of that name, which the service knows by now. From the first one on it wants keys."""
+        made = make_key(EmbeddedServer(self.data_dir / "valkey").url, name, *scopes)
+
+        def known() -> bool:
+            return self.http.get("/quota", headers={"Authorization": f"Bearer {made}"}).status_code == 200
+
+        wait_for("the key to be known", known)
+        return made
 
     def submit(self, text: str, **fields: object) -> dict[str, Any]:
         """POSTs a text; the accepted job."""

@@ -29,6 +29,7 @@ FENCES = {
     "nbformat": {"workers.notebook"},
     "rq": {"app.shared.job_queue", "workers.main", "workers.tasks"},
     "obstore": {"app.shared.audio_store"},
+    "limits": {"app.shared.rates"},
     "standardwebhooks": {"workers.couriers"},
 }
 

@@ -14,7 +14,6 @@ from tests.service import Service
 
 GPU = {"provider": "mimic-gpu"}
 HOOK = {"webhook": "https://kavox.invalid/"}
-KEYS = {"anne": "key-of-anne", "ben": "key-of-ben"}
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +28,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             "KAVOX_EMULATOR_TIME_SCALE": 10,
             "KAVOX_BATCH_WINDOW_SECONDS": 1,
             "KAVOX_CACHE_MAX_MEGABYTES": 100,
-            "KAVOX_API_KEYS": ",".join(f"{name}:{key}" for name, key in KEYS.items()),
         },
     )
-    service.http.headers["X-API-Key"] = KEYS["anne"]
     service.start()
+    service.http.headers["Authorization"] = f"Bearer {service.key('anne')}"
     yield service
     service.end_everything()
 
@@ -149,7 +147,7 @@ def test_what_differs_in_speech_is_spoken_anew(service: Service, other: dict[str
 def test_nobody_is_answered_with_anothers_speech(service: Service) -> None:
     """Not even the time that it takes tells one caller what another one has asked for."""
     spoken(service, "Between us.")
-    with httpx.Client(base_url=service.url, headers={"X-API-Key": KEYS["ben"]}) as ben:
+    with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {service.key('ben')}"}) as ben:
         estimate = ben.post("/synthesize?dry_run=true", json={"text": "Between us.", **GPU}).json()
         answer = ben.post("/synthesize", json={"text": "Between us.", **GPU})
         assert (answer.status_code, answer.json()["cached"], estimate["cached"]) == (202, False, False)

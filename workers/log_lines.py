@@ -21,8 +21,9 @@ _DEBUGGER = re.compile(
     r"\d+\.\d+s - (?:Debugger warning: |make the debugger miss |to python to disable frozen|Note: Debugging will)"
 )
 _SECRETS = (
-    # Tokens that are known by their beginning: Kaggle, Hugging Face, OpenAI and ElevenLabs, GitHub, AWS, any JWT.
+    # Tokens that are known by their beginning: Kaggle, Hugging Face, OpenAI, ElevenLabs, GitHub, AWS, Kavox, any JWT.
     re.compile(r"\b(?:KGAT_|hf_|sk[-_]|gh[opsu]_|github_pat_)[A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}"),
+    re.compile(r"\bkavox_[0-9a-z]{12}_[0-9A-Za-z]{49}"),
     re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"),
     # A legacy key of Kaggle's is 32 hexadecimal digits and nothing else. A job's id has fewer, a sha256 more.
     re.compile(r"(?<![0-9A-Fa-f])[0-9a-f]{32}(?![0-9A-Fa-f])"),

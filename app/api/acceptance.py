@@ -25,7 +25,7 @@ from app.shared.job_queue import JobQueue
 from app.shared.job_store import Seen
 from app.shared.presence import living_workers
 from app.shared.result_cache import result_key
-from app.shared.submission import Once, Submitted
+from app.shared.submission import Allowance, Once, Submitted
 from app.shared.voice import ClonedVoice, is_voice_id
 from app.shared.voice_store import VoiceStore
 from app.shared.webhook import subscription
@@ -42,7 +42,8 @@ async def accept(
         structlog.contextvars.bind_contextvars(job=known)
         return await _known(known, caller, owned)
     job = await admitted(speech_request, caller, owned)
-    submitted = await owned.submissions.submit(job, joining=joining, once=once)
+    allowance = await allowance_of(job, owned)
+    submitted = await owned.submissions.submit(job, joining=joining, once=once, allowance=allowance)
     while submitted.entry is not None:
         entry = submitted.entry
         try:
@@ -50,7 +51,7 @@ async def accept(
         except Gone:
             # It was thrown out a moment ago, or somebody has removed the file.
             await owned.submissions.forget(job.result_key, entry)
-            submitted = await owned.submissions.submit(job, joining=joining, once=once)
+            submitted = await owned.submissions.submit(job, joining=joining, once=once, allowance=allowance)
             continue
         submitted = Submitted(await owned.submissions.answer(job, entry, joining=joining, once=once))
         if submitted.job_id != job.id:
@@ -89,6 +90,15 @@ async def admitted(speech_request: SpeechRequest, caller: str, owned: Resources)
         webhook=webhook,
         result_key=result_key(caller, speech, admission.providers[speech.provider].revision) if cacheable else "",
     )
+
+
+async def allowance_of(job: Job, owned: Resources) -> Allowance:
+    """What the limits of its caller's keys leave for a new job."""
+    limits = owned.keyring.limits_of(job.caller)
+    if limits.gpu_seconds is None or not job.speech.gpu:
+        return Allowance(limits.waiting)
+    used, week_ends = await owned.quota.used_by(job.caller)
+    return Allowance(limits.waiting, week_ends if used >= limits.gpu_seconds else None)
 
 
 async def _known(job_id: str, caller: str, owned: Resources) -> Seen:

@@ -6,8 +6,6 @@ for another one: FastAPI takes longer over each than over reading a job. The rou
 """
 
 import asyncio
-import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -21,17 +19,21 @@ from app.api.changes import Changes
 from app.api.conversions import Conversions
 from app.api.direct import Read
 from app.api.kept_speech import KeptSpeech
+from app.api.keyring import Keyring
 from app.api.problems import OriginRefused
+from app.shared.api_key import Scope
 from app.shared.audio_store import AudioStore
-from app.shared.errors import Unauthorized
+from app.shared.errors import Forbidden, Unauthorized
 from app.shared.job_queue import JobQueue
 from app.shared.job_store import JobStore
-from app.shared.settings import Settings
+from app.shared.quota import Quota
+from app.shared.rates import RateLimiter
+from app.shared.settings import Settings, is_loopback
 from app.shared.submission import Submissions
 from app.shared.voice_store import VoiceStore
 
 LOCAL_CALLER = "local"
-"""Whose jobs they are where no keys are set; then only this machine is served."""
+"""Whose jobs they are while there is no key; then only this machine is served."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class Resources:
     """What the application owns while it runs; `main.py` builds it, `app.state.resources` holds it."""
 
     settings: Settings
-    callers: Mapping[str, str]
+    keyring: Keyring
+    rates: RateLimiter
+    quota: Quota
     admission: Admission
     audio: AudioStore
     redis: Redis
@@ -67,18 +71,47 @@ async def _caller(request: Request) -> str:
 
 
 def _read_caller(request: Request) -> str:
+    return _identify(request, Scope.READ if request.scope["method"] == "GET" else Scope.SUBMIT)
+
+
+async def _operator(request: Request) -> str:
+    return _identify(request, Scope.ADMIN)
+
+
+async def _operates(request: Request) -> bool:
+    keyring = resources(request).keyring
+    return keyring.is_empty or keyring.find(key_in(request.headers)).may(Scope.ADMIN)
+
+
+def _identify(request: Request, scope: Scope) -> str:
+    """The caller's name. Raises Unauthorized, Forbidden, OriginRefused, and StoreUnavailable where nobody can tell."""
     owned = resources(request)
-    if not owned.callers:
+    if owned.keyring.is_empty:
+        _check_is_near(request, owned.keyring)
         _check_page(request, owned.settings)
         return LOCAL_CALLER
-    caller = caller_of(_key(request.headers), owned.callers)
-    structlog.contextvars.bind_contextvars(caller=caller)
-    return caller
+    key = owned.keyring.find(key_in(request.headers))
+    if not key.may(scope):
+        has = ", ".join(sorted(key.scopes))
+        raise Forbidden(f"this needs a key with the scope {scope}, and this one has: {has}")
+    structlog.contextvars.bind_contextvars(caller=key.name)
+    return key.name
 
 
-def _key(headers: Headers) -> str | None:
+def key_in(headers: Headers) -> str | None:
+    """The key that a request carries."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     return credentials if scheme.lower() == "bearer" and credentials else headers.get("x-api-key")
+
+
+def _check_is_near(request: Request, keyring: Keyring) -> None:
+    """Raises Unauthorized where the service could be reached by others than this machine.
+
+    What it listens on may have been said to the server alone, so each connection is asked where it has come in.
+    """
+    server = request.scope.get("server")
+    if keyring.mode == "missing" or server is None or not is_loopback(server[0]):
+        raise Unauthorized("nobody has a key yet; make the first where the service runs: kavox keys create NAME")
 
 
 def _check_page(request: Request, settings: Settings) -> None:
@@ -90,17 +123,6 @@ def _check_page(request: Request, settings: Settings) -> None:
         origin = request.headers.get("origin", "another origin")
         if origin not in settings.allowed_origins:
             raise OriginRefused(origin)
-
-
-def caller_of(given: str | None, callers: Mapping[str, str]) -> str:
-    """The name that goes with a key. Raises Unauthorized."""
-    if not given:
-        raise Unauthorized("send a key as 'Authorization: Bearer <key>' or as 'X-API-Key: <key>'")
-    # Every key is compared, and in constant time, so that the time taken tells nothing about any of them.
-    matches = [name for key, name in callers.items() if hmac.compare_digest(key.encode(), given.encode("latin-1"))]
-    if not matches:
-        raise Unauthorized("the key is not one of this service's")
-    return matches[0]
 
 
 async def _config(request: Request) -> Settings:
@@ -135,6 +157,10 @@ async def _changes(request: Request) -> Changes:
     return resources(request).changes
 
 
+async def _keyring(request: Request) -> Keyring:
+    return resources(request).keyring
+
+
 async def _decoding(request: Request) -> asyncio.Semaphore:
     return resources(request).decoding
 
@@ -144,7 +170,11 @@ async def _conversions(request: Request) -> Conversions:
 
 
 Caller = Annotated[str, Depends(_caller), Read(_read_caller)]
-"""Whose request it is; a route that asks for it answers 401 to strangers, and `docs.py` says so."""
+"""Whose request it is; a route that asks for it answers 401 to strangers and 403 to keys that may only read, or not."""
+Operator = Annotated[str, Depends(_operator)]
+"""The same for a route that is about all callers: the key needs the scope admin."""
+Operates = Annotated[bool, Depends(_operates)]
+"""Whether the caller may see what concerns all callers."""
 Config = Annotated[Settings, Depends(_config)]
 Admitting = Annotated[Admission, Depends(_admission)]
 Audio = Annotated[AudioStore, Depends(_audio)]
@@ -152,6 +182,7 @@ Converting = Annotated[Conversions, Depends(_conversions)]
 Connection = Annotated[Redis, Depends(_redis)]
 Decoding = Annotated[asyncio.Semaphore, Depends(_decoding)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
+Keys = Annotated[Keyring, Depends(_keyring)]
 Listening = Annotated[Changes, Depends(_changes)]
 Owned = Annotated[Resources, Depends(_owned)]
 Voices = Annotated[VoiceStore, Depends(_voices)]

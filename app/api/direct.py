@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from starlette.routing import request_response
+from starlette.types import Receive, Scope, Send
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,13 @@ class DirectRoute(APIRoute):
         super().__init__(path, endpoint, **documented)
         readers = _readers(endpoint, set(self.param_convertors))
 
-        async def answer(request: Request) -> Response:
+        # Without the wrapping that FastAPI gives to each route: errors meet the same handlers further out.
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive, send)
             response: Response = await endpoint(**{name: read(request) for name, read in readers})
-            return response
+            await response(scope, receive, send)
 
-        self.app = request_response(answer)
+        self.app = answer
 
 
 class DirectResponse(Response):
@@ -43,8 +45,10 @@ class DirectResponse(Response):
 
     media_type = "application/json"
 
-    def __init__(self, content: Mapping[str, Any], status_code: int = 200) -> None:
-        super().__init__(orjson.dumps(content, option=orjson.OPT_UTC_Z), status_code)
+    def __init__(
+        self, content: Mapping[str, Any], status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(orjson.dumps(content, option=orjson.OPT_UTC_Z), status_code, headers)
 
 
 def read_query(model: type[BaseModel]) -> Read:

@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
-from app.api.dependencies import Caller, Config, Connection
+from app.api.dependencies import Config, Connection, Operator
 from app.api.gauges import LANE, gauges
 from app.api.problems import responses
 from app.shared import keys
@@ -88,7 +88,7 @@ class Snapshot(Collector):
         **responses(401, 422, 503),
     },
 )
-async def read_metrics(redis: Connection, settings: Config, _: Caller) -> Response:
+async def read_metrics(redis: Connection, settings: Config, _: Operator) -> Response:
     """Counters, histograms and gauges of the whole installation."""
     counted = cast("dict[str, str]", await redis.hgetall(keys.METRICS))
     registry = CollectorRegistry(auto_describe=False)

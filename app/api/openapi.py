@@ -5,7 +5,8 @@ So a route says only what is its own: the statuses it may answer with, and the h
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from fastapi.routing import APIRoute
 
 from app.api.openai_errors import is_openai
 from app.api.openapi_examples import ADDRESSES, MODELS
-from app.api.openapi_headers import EVERYWHERE, HEADERS, named
+from app.api.openapi_headers import EVERYWHERE, HEADERS, RATES, named
 from app.api.openapi_problems import ENVELOPE, PROBLEM, SCHEMAS, response_name, shared_response
 from app.api.openapi_webhooks import MESSAGE, message_schema, webhooks
 from app.shared.settings import Settings
@@ -48,7 +49,7 @@ _KEYS = {
     "HTTPBearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A key of KAVOX_API_KEYS; none is needed where none is set.",
+        "description": "What `kavox keys create` prints; as long as there is none, none is needed on this machine.",
     },
     "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
@@ -62,16 +63,27 @@ _MAKERS = (
 )
 
 
-def install(app: FastAPI, settings: Settings) -> None:
-    """Has the application serve the completed document at /openapi.json."""
+def install(app: FastAPI, settings: Settings, needs_keys: Callable[[], bool]) -> None:
+    """Has the application serve the completed document at /openapi.json; it says whether a key is needed now."""
     found = app.openapi
 
     @cache
-    def openapi() -> dict[str, Any]:
+    def complete() -> dict[str, Any]:
         for route in app.routes:
             if isinstance(route, APIRoute):
                 route.operation_id = route.name  # what generated clients call it
         return _complete(found(), settings)
+
+    @cache
+    def without_keys() -> dict[str, Any]:
+        document = deepcopy(complete())
+        for _, operation in _operations(document):
+            if "security" in operation:
+                operation["security"].append({})
+        return document
+
+    def openapi() -> dict[str, Any]:
+        return complete() if needs_keys() else without_keys()
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own documentation does it
 
@@ -87,11 +99,11 @@ def _complete(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
     components["headers"] = {name: dict(header) for name, header in HEADERS.items()}
     for path, operation in _operations(document):
         _complete_parameters(operation)
+        _add_refusals(path, operation)
         _complete_responses(path, operation)
         _share_body(operation, schemas)
         if "401" in operation["responses"]:
-            # No key is needed where none is set.
-            operation["security"] = [{name: []} for name in _KEYS] + ([] if settings.callers else [{}])
+            operation["security"] = [{name: []} for name in _KEYS]
     components["responses"] = _shared_responses(document)
     components["securitySchemes"] = _KEYS
     _link(document)
@@ -125,19 +137,32 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**(some[0] if len(some) == 1 else {"anyOf": some} if some else {}), **rest}
 
 
+def _add_refusals(path: str, operation: Operation) -> None:
+    """What may become of a request wherever a key may be needed."""
+    form = ENVELOPE if is_openai(path) else PROBLEM
+    if "401" in operation["responses"]:
+        for status in (403, 429, 503):
+            operation["responses"].setdefault(str(status), _shared(form, status))
+
+
+def _shared(form: str, status: int) -> dict[str, Any]:
+    return {"$ref": f"#/components/responses/{response_name(form, status)}"}
+
+
 def _complete_responses(path: str, operation: Operation) -> None:
     responses = operation["responses"]
     if "$ref" not in responses.get("422", {"$ref": ""}):
         del responses["422"]  # FastAPI's own, for a route that refuses nothing
     form = ENVELOPE if is_openai(path) else PROBLEM
-    responses.setdefault("500", {"$ref": f"#/components/responses/{response_name(form, 500)}"})
+    responses.setdefault("500", _shared(form, 500))
     waits = any(parameter["name"] == "Prefer" for parameter in operation.get("parameters", []))
     for status, response in responses.items():
         if "$ref" in response:
             responses[status] = {"$ref": response["$ref"]}
             continue
         preferred = ("Preference-Applied",) if waits and status.startswith("2") else ()
-        response["headers"] = {**response.get("headers", {}), **named(*preferred, *EVERYWHERE)}
+        rates = RATES if "401" in responses and status.startswith("2") else ()
+        response["headers"] = {**response.get("headers", {}), **named(*preferred, *rates, *EVERYWHERE)}
         for media_type, content in response.get("content", {}).items():
             # FastAPI adds what a status of its own answers with to what the route answers with.
             if model := content["schema"].get("$ref"):

@@ -218,6 +218,7 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
             "seconds": 1800.0,
             "by_caller": {"anne": 1800.0},
             "others_seconds": 3600.0,
+            "budget": None,
         },
         "sessions": {
             "gpu": {"open": 1, "limit": 2},
@@ -233,6 +234,7 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
         "redis": {"mode": "embedded", "reachable": True},
         "kaggle": {"mode": "emulated", "url": "http://127.0.0.1:8001"},
         "workers": {"count": 1},
+        "keys": {"mode": "this_machine_only"},
     },
     "ModelView": _MODEL,
     "ModelList": {"object": "list", "data": [_MODEL]},

@@ -7,6 +7,8 @@ from app.api.waiting import MOST_SECONDS
 
 # What every answer has; a route names the others.
 EVERYWHERE = ("X-Request-ID", "Cache-Control")
+# What the answers to a key with a rate have.
+RATES = ("RateLimit", "RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 
 def headers(*names: str) -> dict[str, Any]:
@@ -24,6 +26,7 @@ def _header(description: str, schema: Mapping[str, Any], *, required: bool = Tru
 
 
 _TEXT = {"type": "string", "minLength": 1}
+_COUNT = {"type": "integer", "minimum": 0}
 _SECONDS = {"type": "integer", "minimum": 1}
 
 HEADERS: Mapping[str, Mapping[str, Any]] = {
@@ -39,6 +42,19 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
         {"type": "string", "pattern": f"^(respond-async(, )?)?(wait=\\d{{1,{len(str(MOST_SECONDS))}}})?$"},
         required=False,
     ),
+    "RateLimit": _header(
+        "What is left of each of the key's rates, and for how many seconds (IETF's draft). Of keys with a rate only.",
+        {"type": "string", "pattern": '^"[^"]+";r=\\d+;t=\\d+'},
+        required=False,
+    ),
+    "RateLimit-Limit": _header("Requests of the rate with the least left.", _COUNT, required=False),
+    "RateLimit-Policy": _header(
+        "The key's rates: requests (q) in so many seconds (w).",
+        {"type": "string", "pattern": '^"[^"]+";q=\\d+;w=\\d+'},
+        required=False,
+    ),
+    "RateLimit-Remaining": _header("How many of them are left.", _COUNT, required=False),
+    "RateLimit-Reset": _header("Seconds until there are more.", _COUNT, required=False),
     "Retry-After": _header("Seconds; to ask earlier is of no use.", _SECONDS),
     "WWW-Authenticate": _header("How to send a key.", {"const": "Bearer"}),
     "X-Kavox-Job": _header("The job's id, for GET /jobs/{id}.", _TEXT),

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.api.openai_errors import error_type
 from app.api.openapi_examples import JOB_PATH
-from app.api.openapi_headers import named, sometimes
+from app.api.openapi_headers import RATES, named, sometimes
 
 PROBLEM = "Problem"
 ENVELOPE = "OpenAIError"
@@ -61,7 +61,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
 _EXAMPLES: Mapping[int, tuple[str, str, str]] = {
     400: ("Bad Request", "invalid_json", "the body is not JSON: Expecting value at line 1, column 10 (character 9)"),
     401: ("Unauthorized", "unauthorized", "send a key as 'Authorization: Bearer <key>' or as 'X-API-Key: <key>'"),
-    403: ("Forbidden", "cors_refused", "pages of https://example.org may not use this service"),
+    403: ("Forbidden", "missing_scope", "this needs a key with the scope submit, and this one has: read"),
     404: ("Not Found", "not_found", "there is no such thing, or it is another caller's"),
     409: ("Conflict", "audio_not_ready", "the audio is not there yet: the job is running"),
     410: ("Gone", "audio_expired", "the audio is no longer stored"),
@@ -74,6 +74,7 @@ _EXAMPLES: Mapping[int, tuple[str, str, str]] = {
     415: ("Unsupported Media Type", "unsupported_media_type", "the body is 'text/plain'; send JSON"),
     416: ("Range Not Satisfiable", "range_not_satisfiable", "the audio has 147644 bytes, and none in the range"),
     422: ("Unprocessable Content", "invalid_value", "Input should be greater than or equal to 0"),
+    429: ("Too Many Requests", "rate_limited", "this name may send 60 requests in 60 s; come back in 12 s"),
     500: ("Internal Server Error", "internal_error", "something went wrong here; the log says what"),
     503: ("Service Unavailable", "store_unavailable", "Redis does not answer; try again in a moment"),
     504: ("Gateway Timeout", "job_not_finished", "the job is running and goes on; the same request joins it"),
@@ -83,6 +84,7 @@ _HEADERS: Mapping[int, Mapping[str, Any]] = {
     401: named("WWW-Authenticate"),
     409: sometimes("Retry-After"),
     416: named("Content-Range", "Accept-Ranges"),
+    429: named("Retry-After", *RATES),
     503: named("Retry-After"),
     504: named("Retry-After"),
 }

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.api.dependencies import Config, Connection
+from app.api.dependencies import Config, Connection, Keys
+from app.api.keyring import Mode
 from app.shared.presence import living_workers
 from app.shared.settings import REAL_KAGGLE, Settings
 
@@ -46,6 +47,18 @@ class WorkersState(BaseModel):
     count: Annotated[int | None, Field(description="Workers heard of lately; null when Redis cannot tell.")]
 
 
+class KeysState(BaseModel):
+    """Who may come in."""
+
+    mode: Annotated[
+        Mode,
+        Field(
+            description="required: every request needs a key. this_machine_only: there is none, and none is needed on "
+            "this machine. missing: there is none, and without one nobody is served. unknown: Redis has not told yet."
+        ),
+    ]
+
+
 class Readiness(BaseModel):
     """Whether jobs are accepted and run, and if not, what is missing and what to do."""
 
@@ -54,6 +67,7 @@ class Readiness(BaseModel):
     redis: RedisState
     kaggle: KaggleState
     workers: WorkersState
+    keys: KeysState
 
 
 @router.get("/healthz")
@@ -63,10 +77,10 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is missing."}})
-async def readyz(redis: Connection, settings: Config, response: Response) -> Readiness:
+async def readyz(redis: Connection, settings: Config, keyring: Keys, response: Response) -> Readiness:
     """Every part and its state; 503 while one is missing."""
     workers = await _count_workers(redis)
-    missing = _missing(workers, settings)
+    missing = _missing(workers, keyring.mode, settings)
     response.status_code = 503 if missing else 200
     return Readiness(
         ready=not missing,
@@ -74,6 +88,7 @@ async def readyz(redis: Connection, settings: Config, response: Response) -> Rea
         redis=RedisState(mode="embedded" if settings.redis_embedded else "external", reachable=workers is not None),
         kaggle=KaggleState(mode=settings.kaggle_mode or "real", url=_without_secrets(settings.kaggle_api_url)),
         workers=WorkersState(count=workers),
+        keys=KeysState(mode=keyring.mode),
     )
 
 
@@ -86,11 +101,14 @@ async def _count_workers(redis: Redis) -> int | None:
         return None
 
 
-def _missing(workers: int | None, settings: Settings) -> list[str]:
+def _missing(workers: int | None, keys: Mode, settings: Settings) -> list[str]:
     if workers is None:
         remedy = "it is restarted by itself" if settings.redis_embedded else "look at KAVOX_REDIS_URL and its server"
         return [f"redis: it does not answer; {remedy}"]
-    return [] if workers else ["workers: none is running; start one with `kavox worker`"]
+    missing = [] if workers else ["workers: none is running; start one with `kavox worker`"]
+    if keys == "missing":
+        missing.append(f"keys: {settings.open_to}, so every request needs one; make it with `kavox keys create NAME`")
+    return missing
 
 
 def _without_secrets(url: str | None) -> str:

@@ -106,6 +106,7 @@ STATUS: Mapping[type[Exception], int] = {
     MalformedRequest: 400,
     errors.Unauthorized: 401,
     OriginRefused: 403,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Gone: 410,
@@ -114,6 +115,7 @@ STATUS: Mapping[type[Exception], int] = {
     UnsupportedMediaType: 415,
     RangeNotSatisfiable: 416,
     errors.RequestRefused: 422,
+    errors.TooManyRequests: 429,
     errors.Transient: 503,
     errors.KavoxError: 500,
 }
@@ -231,6 +233,8 @@ def _headers(error: errors.KavoxError, status: int) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, RangeNotSatisfiable):
         return {"Content-Range": f"bytes */{error.size}", "Accept-Ranges": "bytes"}
+    if isinstance(error, errors.TooManyRequests):
+        return {"Retry-After": str(error.retry_after)}
     if isinstance(error, errors.Conflict) and error.retry_after is not None:
         return {"Retry-After": str(error.retry_after)}
     return {"Retry-After": str(STORE_RETRY_SECONDS)} if status == 503 else {}

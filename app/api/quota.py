@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from app.api.dependencies import Caller, Config, Connection
+from app.api.dependencies import Caller, Config, Operates, Owned, Resources
 from app.api.problems import responses
-from app.shared.quota import Quota, QuotaReading
+from app.shared.quota import QuotaReading
 from app.shared.settings import Settings
 
 router = APIRouter(tags=["operations"])
@@ -32,15 +32,25 @@ class GpuQuotaView(BaseModel):
     stale: Annotated[bool, Field(description="It is too old to be relied on, or of last week.")]
 
 
+class BudgetView(BaseModel):
+    """What your keys leave you of the week's GPU quota."""
+
+    seconds: float
+    used_seconds: Annotated[float, Field(description="Billed to you since `week_start`.")]
+    remaining_seconds: float
+    refreshes_at: datetime
+
+
 class KavoxShareView(BaseModel):
     """What Kavox' own runs took since `week_start`, as it counted itself."""
 
     week_start: datetime
     seconds: Annotated[float, Field(description="Of all callers.")]
-    by_caller: Annotated[Mapping[str, float], Field(description="Yours; all callers' where no keys are set.")]
+    by_caller: Annotated[Mapping[str, float], Field(description="Yours; with the scope admin all callers'.")]
     others_seconds: Annotated[
         float | None, Field(description="What Kaggle counts and Kavox did not use; null while that is not known.")
     ]
+    budget: Annotated[BudgetView | None, Field(description="null where your keys set no limit.")]
 
 
 class SessionsView(BaseModel):
@@ -68,11 +78,11 @@ class QuotaView(BaseModel):
 
 
 @router.get("/quota", responses=responses(401, 503))
-async def read_quota(redis: Connection, settings: Config, caller: Caller) -> QuotaView:
+async def read_quota(settings: Config, caller: Caller, everyones: Operates, owned: Owned) -> QuotaView:
     """The GPU quota, as a worker last read it; asking makes a worker read it again."""
-    state = await Quota(redis, settings.kaggle_host).state()
+    state = await owned.quota.state()
     shares = state.shares.by_caller
-    shown = {caller: shares.get(caller, 0.0)} if settings.callers else shares
+    shown = shares if everyones else {caller: shares.get(caller, 0.0)}
     gpu = None if state.reading is None else _gpu(state.reading, settings)
     return QuotaView(
         gpu=gpu,
@@ -81,9 +91,23 @@ async def read_quota(redis: Connection, settings: Config, caller: Caller) -> Quo
             seconds=round(state.shares.total, 3),
             by_caller={name: round(seconds, 3) for name, seconds in shown.items()},
             others_seconds=None if state.shares.others is None else round(state.shares.others, 3),
+            budget=await _budget(caller, owned),
         ),
         sessions=_sessions(state.open_runs, settings),
         detail=UNKNOWN if gpu is None else STALE if gpu.stale else None,
+    )
+
+
+async def _budget(caller: str, owned: Resources) -> BudgetView | None:
+    seconds = owned.keyring.limits_of(caller).gpu_seconds
+    if seconds is None:
+        return None
+    used, week_ends = await owned.quota.used_by(caller)
+    return BudgetView(
+        seconds=seconds,
+        used_seconds=round(used, 3),
+        remaining_seconds=round(max(0.0, seconds - used), 3),
+        refreshes_at=datetime.fromtimestamp(week_ends, UTC),
     )
 
 

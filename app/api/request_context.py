@@ -40,12 +40,13 @@ class RequestContext:
                 message["headers"] = [*hardened(message["headers"]), (_RAW_HEADER, request_id.encode())]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_headers)
-            finally:
-                seconds, about = time.perf_counter() - began, scope.get("path_params", {})
-                note_request(scope["method"], scope["path"], status, seconds, job=about.get("job_id"))
+        # Never unbound: the server runs each request in a context of its own.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            seconds, about = time.perf_counter() - began, scope.get("path_params", {})
+            note_request(scope["method"], scope["path"], status, seconds, job=about.get("job_id"))
 
 
 class UnexpectedErrors:

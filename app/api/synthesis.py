@@ -70,11 +70,11 @@ async def synthesize(
     ended = seen.job.status.terminal
     # A request that is repeated under its key gets the answer that it got first, whatever has become of its job.
     answered = ended and (preference.wait or answered_at_once)
-    response = DirectResponse(job_view(seen.job, seen.standing), 200 if answered else 202)
-    response.headers["Location"] = job_path(seen.job.id)
-    preference.apply(response, ended=ended)
+    told = {"Location": job_path(seen.job.id)}
     if not answered:
-        response.headers["Retry-After"] = str(poll_seconds(owned.settings))
+        told["Retry-After"] = str(poll_seconds(owned.settings))
+    response = DirectResponse(job_view(seen.job, seen.standing), 200 if answered else 202, told)
+    preference.apply(response, ended=ended)
     return response
 
 

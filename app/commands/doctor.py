@@ -13,7 +13,7 @@ from dataclasses import asdict
 import typer
 
 from app import programs
-from app.commands import checks
+from app.commands import checks, key_check
 from app.commands.tables import print_json
 from app.shared.errors import ConfigurationError
 from app.shared.finding import Finding, State
@@ -51,6 +51,7 @@ def _findings(*, offline: bool, live: bool) -> Iterator[Finding]:
         yield from checks.disk(settings)
         yield from checks.port(settings)
         yield from checks.redis(settings, offline=offline)
+        yield from key_check.keys(settings, offline=offline)
         if not offline:
             yield from checks.clock(settings)
         yield from _findings_of(process)

@@ -57,7 +57,11 @@ def any_service(where: Where, *, for_one: bool = False) -> Iterator[Client]:
         if where.url or settings.url or client.listens():
             yield client
             return
-    with TemporaryDirectory(prefix="kavox-") as folder, _own_service(settings, Path(folder), for_one=for_one) as client:
+    key = _key(settings, where)
+    with (
+        TemporaryDirectory(prefix="kavox-") as folder,
+        _own_service(settings, key, Path(folder), for_one=for_one) as client,
+    ):
         yield client
 
 
@@ -69,10 +73,14 @@ def say(line: str) -> None:
 
 def _client(settings: Settings, where: Where) -> Client:
     url = where.url or settings.url or address(settings.host, settings.port)
-    return Client(url, key=_key(where.key_file) if where.key_file else settings.api_key)
+    return Client(url, key=_key(settings, where))
 
 
-def _key(path: Path) -> str:
+def _key(settings: Settings, where: Where) -> str | None:
+    return _key_in(where.key_file) if where.key_file else settings.api_key
+
+
+def _key_in(path: Path) -> str:
     try:
         key = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
@@ -84,12 +92,11 @@ def _key(path: Path) -> str:
 
 
 @contextmanager
-def _own_service(settings: Settings, folder: Path, *, for_one: bool) -> Iterator[Client]:
+def _own_service(settings: Settings, key: str | None, folder: Path, *, for_one: bool) -> Iterator[Client]:
     port, log = free_port(LOOPBACK), folder / "service.log"
     chosen: dict[str, object] = {
         "host": LOOPBACK,
         "port": port,
-        "api_keys": "",
         "cors_origins": "",
         "log_level": "warning",
     }
@@ -103,7 +110,7 @@ def _own_service(settings: Settings, folder: Path, *, for_one: bool) -> Iterator
     say(f"No service runs on this machine: one is started for this command, on {settings.data_dir.absolute()}")
     try:
         supervisor.start(child)
-        with Client(address(LOOPBACK, port), direct=True) as client:
+        with Client(address(LOOPBACK, port), key=key, direct=True) as client:
             _wait_until_ready(client, child, log)
             yield client
     finally:

@@ -10,6 +10,9 @@
     │   ├── QuotaExhausted        the week's GPU quota is used up: the jobs wait
     │   ├── StoreUnavailable      Redis does not answer, or refuses to write
     │   ├── StorageFull           no room for audio
+    │   ├── TooManyRequests       the caller has used what its key may use; `retry_after` says for how long
+    │   │   ├── TooManyWaiting    … as many of its jobs wait as may
+    │   │   └── BudgetSpent       … its share of the week's GPU quota
     │   ├── Defect                an error of ours that nobody foresaw: retried a few times
     │   └── LeaseLost             another worker owns the run now: let go of it
     └── Permanent                 the same call will fail again
@@ -18,7 +21,8 @@
         ├── NotFound              no such thing, or it belongs to another caller
         ├── Conflict              the thing exists, but not in a state that allows this
         ├── Gone                  it was there and has expired
-        ├── Unauthorized          the key is missing or wrong
+        ├── Unauthorized          the key is missing, wrong, revoked or expired
+        ├── Forbidden             the key is right, and its scopes do not allow this
         ├── CredentialsRejected   Kaggle does not accept the credentials
         ├── InjectionFailed       the notebook template cannot take the run's items
         ├── ReferenceRefused      the recording of a cloned voice is gone, or the host does not take it
@@ -131,6 +135,28 @@ class StorageFull(Transient):
     code = "storage_full"
 
 
+class TooManyRequests(Transient):
+    """The caller's key has a limit, and it is reached; `retry_after` is in seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class TooManyWaiting(TooManyRequests):
+    """As many of the caller's jobs wait as its key allows."""
+
+    code = "too_many_waiting"
+
+
+class BudgetSpent(TooManyRequests):
+    """The caller has used as much of the week's GPU quota as its key allows."""
+
+    code = "budget_spent"
+
+
 class Defect(Transient):
     """An error inside Kavox that nobody foresaw."""
 
@@ -188,6 +214,12 @@ class Unauthorized(Permanent):
     """The request carries no key, or a wrong one."""
 
     code = "unauthorized"
+
+
+class Forbidden(Permanent):
+    """The request carries a right key that does not have the scope for it."""
+
+    code = "missing_scope"
 
 
 class CredentialsRejected(Permanent):

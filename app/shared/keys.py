@@ -47,6 +47,10 @@
     kavox:quota:<host>:fresh       string  that reading still counts, or cannot be had for the moment
     kavox:quota:<host>:wanted      string  somebody wants to know the quota
     kavox:gpu_ledger:<host>:<week> hash    GPU seconds billed to each caller in the week that began then
+    kavox:api_keys                 hash    by id: one key of an app, as JSON (app/shared/api_key.py)
+    kavox:api_keys:used            hash    by id: when a key was used last, in seconds since 1970, to the minute
+    kavox:changed:api_keys         channel the id of a key that is new or revoked
+    kavox:limits:…                 list    when a caller's last requests came, of those that have a limit (`limits`)
     kavox:delivery:<id>            hash    one event for one URL (app/shared/deliveries.py says which fields)
     kavox:delivery:<id>:attempts   list    how it was tried, as JSON
     kavox:deliveries:<subject>     list    deliveries that tell of a job, or of something else
@@ -97,6 +101,10 @@ VOICES = "kavox:voices:"
 REMOVED_VOICES = "kavox:removed_voices"
 QUOTA = "kavox:quota:"
 GPU_LEDGER = "kavox:gpu_ledger:"
+API_KEYS = "kavox:api_keys"
+API_KEYS_USED = "kavox:api_keys:used"
+CHANGED_KEYS = "kavox:changed:api_keys"
+LIMITS = "kavox:limits"
 DELIVERY = "kavox:delivery:"
 DELIVERIES = "kavox:deliveries:"
 DUE_DESTINATIONS = "kavox:due_destinations"

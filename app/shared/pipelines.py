@@ -1,26 +1,21 @@
-"""A client whose commands share pipelines: what several requests want at one moment goes to Redis in one write.
+"""A client whose commands share one connection: what several requests want at one moment goes to Redis in one write.
 
 redis-py takes longer over getting a single command there and back (a connection from the pool, time-outs, several turns
-of the loop) than Redis over answering it. Here a command waits for the end of the event loop's turn, and while others
-are under way for their answers; then all that wait go together, in the order in which they came.
+of the loop) than Redis over answering it. Here a command waits for the end of the event loop's turn; then all that wait
+go together, in the order in which they came, without waiting for the answers to those before them.
 """
 
 import asyncio
 import builtins
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import hiredis
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import NoScriptError, RedisError, TimeoutError
 
-_AT_ONCE = 200
-
-
-class _Command(NamedTuple):
-    arguments: Sequence[Any]
-    answer: "asyncio.Future[Any]"
+from app.shared.line import Command, Line
 
 
 class SharedPipelines(Redis):
@@ -35,10 +30,12 @@ class SharedPipelines(Redis):
         super().__init__(connection_pool=pool)
         self.auto_close_connection_pool = True
         self._answer_seconds = answer_seconds
-        # For all that is shared. Its time-out is that of a whole exchange, below.
+        # For all that is shared. How long an answer may take is the line's affair.
         self._connection = pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": None})
-        self._waiting: list[_Command] = []
-        self._sending: asyncio.Task[None] | None = None
+        self._waiting: list[Command] = []
+        self._line: Line | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._broken: Exception | None = None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Answers the command, once it has gone out with others; one whose answer wants more than decoding goes alone.
@@ -59,81 +56,105 @@ class SharedPipelines(Redis):
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Closes the connections; nobody gets an answer any more."""
-        if self._sending is not None:
-            self._sending.cancel()
-        await self._connection.disconnect()
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._line is not None:
+            self._line.close()
+            self._take_back(self._line)
+        self._fail_all(asyncio.CancelledError())
+        await self._connection.disconnect(nowait=True)
         await super().aclose(close_connection_pool)
 
     def enqueue(self, arguments: Sequence[Any]) -> "asyncio.Future[Any]":
         """The answer to one command, to be awaited."""
-        command = _Command(arguments, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        command = Command(arguments, loop.create_future())
+        if not self._waiting:
+            loop.call_soon(self._send)
         self._waiting.append(command)
-        if self._sending is None:
-            self._sending = asyncio.create_task(self._send_all())
         return command.answer
 
-    async def _send_all(self) -> None:
-        sent: Sequence[_Command] = ()
+    def _send(self) -> None:
+        """All that waits goes out, or has a connection made to go out on."""
+        if not self._waiting:
+            return
+        if self._line is None:
+            if self._connecting is None:
+                self._connecting = asyncio.create_task(self._connect())
+            return
+        waiting, self._waiting = self._waiting, []
+        sent, packed = [], []
+        for command in waiting:
+            if command.answer.done():
+                continue
+            try:
+                packed.append(_packed(command.arguments))
+            except (TypeError, UnicodeError) as error:
+                # It cannot be written, which is no reason for the others to fail.
+                _fail(command, error)
+            else:
+                sent.append(command)
+        if sent:
+            self._line.send(sent, b"".join(packed))
+
+    async def _connect(self) -> None:
+        """Has a line made that serves; where it is given up, so are all who wait."""
         try:
-            while self._waiting:
-                sent, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
-                await self._send(sent)
+            await self._connection.retry.call_with_retry(
+                self._attempt, lambda _: self._connection.disconnect(nowait=True)
+            )
         except BaseException as error:
             # Those who came meanwhile would wait for the same server.
-            for command in (*sent, *self._waiting):
-                _fail(command, error)
-            self._waiting = []
+            self._fail_all(error)
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._sending = None
+            self._connecting = None
+            # The line may have broken again in this very turn.
+            self._send()
 
-    async def _send(self, commands: Sequence[_Command]) -> None:
-        wanted = [command for command in commands if not command.answer.done()]
+    async def _attempt(self) -> None:
+        if self._broken is not None:
+            error, self._broken = self._broken, None
+            raise error
         try:
-            answers = await self._answers([command.arguments for command in wanted])
-        except (TypeError, UnicodeError) as error:
-            # One of them cannot be written, which is no reason for the others to fail.
-            if len(wanted) == 1:
-                _fail(wanted[0], error)
-            else:
-                for command in wanted:
-                    await self._send([command])
-            return
-        for command, answer in zip(wanted, answers, strict=True):
-            try:
-                self._give(command, answer)
-            except Exception as error:  # noqa: BLE001  # whoever asked must hear of it, and he alone
-                _fail(command, error)
-
-    def _give(self, command: _Command, answer: Any) -> None:
-        if isinstance(answer, RedisError):
-            raise answer
-        decode = self.response_callbacks.get(command.arguments[0])
-        if not command.answer.done():
-            command.answer.set_result(decode(answer) if decode else answer)
-
-    async def _answers(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
-        packed = b"".join(map(_packed, commands))
-        answers: Sequence[Any] = await self._connection.retry.call_with_retry(
-            lambda: self._exchange(packed, len(commands)), lambda _: self._connection.disconnect()
-        )
-        return answers
-
-    async def _exchange(self, packed: bytes, count: int) -> Sequence[Any]:
-        try:
-            # redis-py's own time-outs, around each answer, take longer than the answers.
             async with asyncio.timeout(self._answer_seconds):
-                await self._connection.send_packed_command(packed)
-                return [await self._answer() for _ in range(count)]
+                await self._connection.disconnect(nowait=True)  # what is left of the one before
+                await self._connection.connect()  # type: ignore[no-untyped-call]
         except builtins.TimeoutError:
             raise TimeoutError("Redis does not answer in time") from None
+        line = self._line = Line(self._connection, self._give, self._lose, silent_seconds=self._answer_seconds)
+        self._send()
+        if line.under_way and not await line.serves:
+            await self._attempt()
 
-    async def _answer(self) -> Any:
+    def _lose(self, line: Line, error: Exception) -> None:
+        """What had no answer goes out again, on a new line: every script is written so that twice does no harm."""
+        self._broken = error if line.under_way else None
+        self._take_back(line)
+        self._send()
+
+    def _take_back(self, line: Line) -> None:
+        self._line = None
+        self._waiting[:0] = line.under_way
+        line.under_way.clear()
+
+    def _fail_all(self, error: BaseException) -> None:
+        waiting, self._waiting = self._waiting, []
+        for command in waiting:
+            _fail(command, error)
+
+    def _give(self, command: Command, answer: Any) -> None:
+        if command.answer.done():
+            return
+        if isinstance(answer, RedisError):
+            command.answer.set_exception(answer)
+            return
+        decode = self.response_callbacks.get(command.arguments[0])
         try:
-            return await self._connection.read_response()
-        except ResponseError as error:
-            return error
+            command.answer.set_result(decode(answer) if decode else answer)
+        except Exception as error:  # noqa: BLE001  # whoever asked must hear of it, and he alone
+            _fail(command, error)
 
 
 class _Script:
@@ -158,7 +179,7 @@ def _packed(command: Sequence[Any]) -> bytes:
     return packed
 
 
-def _fail(command: _Command, error: BaseException) -> None:
+def _fail(command: Command, error: BaseException) -> None:
     if command.answer.done():
         return
     if isinstance(error, Exception):

@@ -113,6 +113,14 @@ class Quota:
         self._redis = redis
         self._host = host
 
+    async def used_by(self, caller: str) -> tuple[float, float]:
+        """GPU seconds billed to a caller this week, and when the week ends."""
+        key = keys.QUOTA + self._host
+        fields = cast("dict[str, str]", await self._redis.hgetall(key))
+        began = week_start(time.time(), QuotaReading.from_fields(fields))
+        billed = cast("str | None", await self._redis.hget(f"{keys.GPU_LEDGER}{self._host}:{began:.0f}", caller))
+        return float(billed or 0), began + WEEK_SECONDS
+
     async def state(self) -> QuotaState:
         """What is known; where that is not fresh, a worker is asked to look."""
         key = keys.QUOTA + self._host

@@ -41,6 +41,11 @@ def connect_async(url: str) -> SharedPipelines:
     return SharedPipelines(pool, answer_seconds=_API_SOCKET_SECONDS)
 
 
+def connect_for_command(url: str) -> redis.Redis:
+    """A client for somebody who waits at a terminal, and would rather be told soon that there is no server."""
+    return redis.Redis.from_url(url, decode_responses=True, socket_connect_timeout=5, socket_timeout=5)
+
+
 def connect_for_queue(url: str) -> redis.Redis:
     """A client that enqueues: RQ wants bytes."""
     return redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=5)

@@ -8,7 +8,6 @@ import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -67,7 +66,6 @@ class Settings(BaseSettings):
     # The service
     redis_url: str | None = None
     redis_embedded: bool = False
-    api_keys: str = ""
     cors_origins: str = ""
     data_dir: Path = Path("data")
     audio_url: str | None = None
@@ -126,15 +124,6 @@ class Settings(BaseSettings):
         return value.rstrip("/") if value else None
 
     @model_validator(mode="after")
-    def _keys_off_loopback(self) -> Self:
-        if not self.callers and not is_loopback(self.host):
-            raise ValueError(
-                f"KAVOX_HOST={self.host} is open to the network, so KAVOX_API_KEYS must name at least one key "
-                "(name:key,…); without keys only 127.0.0.1 is served"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _origins(self) -> Self:
         _ = self.allowed_origins
         return self
@@ -154,17 +143,11 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def callers(self) -> Mapping[str, str]:
-        """The caller's name for each key. Empty when no key is set."""
-        pairs = [pair.strip() for pair in self.api_keys.split(",") if pair.strip()]
-        callers: dict[str, str] = {}
-        for pair in pairs:
-            name, colon, key = pair.partition(":")
-            if not colon or not name.strip() or not key.strip():
-                raise ValueError("KAVOX_API_KEYS must look like name:key,name:key")
-            if callers.setdefault(key.strip(), name.strip()) != name.strip():
-                raise ValueError("KAVOX_API_KEYS gives the same key to two names")
-        return callers
+    def open_to(self) -> str | None:
+        """Who could reach the service besides this machine, so that it serves nobody without keys."""
+        if not is_loopback(self.host):
+            return f"KAVOX_HOST={self.host} is open to the network"
+        return "KAVOX_CORS_ORIGINS=* lets every page in that is opened here" if "*" in self.allowed_origins else None
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
@@ -173,8 +156,6 @@ class Settings(BaseSettings):
         for origin in origins:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"KAVOX_CORS_ORIGINS: {origin} is no origin; it must look like https://example.org")
-        if "*" in origins and not self.callers:
-            raise ValueError("KAVOX_CORS_ORIGINS=* would let every page that is opened here in: set KAVOX_API_KEYS")
         return origins
 
     @property
@@ -255,6 +236,8 @@ def _refuse_unknown_keys() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     given = {key.upper() for key in (*os.environ, *dotenv_values(".env")) if key.upper().startswith(PREFIX)}
     for key in sorted(given - known):
+        if key == PREFIX + "API_KEYS":
+            raise ConfigurationError(f"{key} is no setting any more: make keys with `kavox keys create NAME`")
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else "; .env.example lists all settings"
         raise ConfigurationError(f"unknown setting {key}{hint}")

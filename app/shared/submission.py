@@ -5,6 +5,7 @@ under way (OpenAI's clients, which repeat in silence); its speech is kept alread
 alike; or it is a new job in its lane. A repeated script after a lost answer finds its own work done and says so.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from typing import cast
@@ -13,7 +14,7 @@ from redis.asyncio import Redis
 
 from app.shared import keys
 from app.shared.deliveries import TELL_LUA
-from app.shared.errors import RequestRefused, StoreUnavailable
+from app.shared.errors import BudgetSpent, RequestRefused, StoreUnavailable, TooManyRequests, TooManyWaiting
 from app.shared.job import Job, JobStatus, to_fields
 from app.shared.metrics import METRICS_LUA
 from app.shared.place import PLACE_LUA, Place
@@ -24,6 +25,7 @@ JOINABLE_SECONDS = 300
 """After a success: whoever is sent away while another format is made of the audio has come back by then."""
 
 _JOINABLE_FAILURE_SECONDS = 30
+_WAITING_SECONDS = 5
 _DAY = 24 * 3600
 # Longer than any job waits and runs; one that has ended leads nobody, whatever is still written of it.
 LEADER_SECONDS = 10 * _DAY
@@ -37,12 +39,14 @@ end
 """
 
 # Takes id, lane, caller, score, deadline, most waiting jobs, result key, whether it may share a synthesis ('1'), what
-# it has in common with a request that it may join, key of its idempotency, digest of its payload, now, and the fields
-# field, value, … of the job. '' stands for what it has not.
+# it has in common with a request that it may join, key of its idempotency, digest of its payload, now, most waiting
+# jobs of the caller, whether its GPU budget is spent ('1'), and the fields field, value, … of the job. '' stands for
+# what it has not.
 # Answers a word and what belongs to it; `Submissions.submit` says which.
 _SUBMIT = f"""{LANE_LUA}{METRICS_LUA}{PLACE_LUA}{_REMEMBER_LUA}
 local id, lane, caller, score, deadline = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local most, result, shares, same, once, payload, now = tonumber(ARGV[6]), unpack(ARGV, 7, 12)
+local most_own, spent = tonumber(ARGV[13]), ARGV[14]
 local job = '{keys.JOB}' .. id
 
 local function under_way(other)
@@ -94,13 +98,18 @@ if redis.call('EXISTS', job) == 0 then
     end
   end
   if redis.call('ZCARD', '{keys.QUEUED}') >= most then return {{'full'}} end
-  redis.call('HSET', job, unpack(ARGV, 13))
+  local queued = '{keys.JOBS}' .. caller .. ':{JobStatus.QUEUED}'
+  if most_own and redis.call('ZCARD', queued) >= most_own then return {{'own_full'}} end
+  local leader = shares == '1' and redis.call('GET', '{keys.LEADER}' .. result)
+  leader = leader and under_way(leader) and leader
+  -- What is kept, or being spoken anyway, costs nothing more.
+  if spent == '1' and not leader then return {{'spent'}} end
+  redis.call('HSET', job, unpack(ARGV, 15))
   count('jobs_accepted|' .. lane, 1)
   redis.call('ZADD', '{keys.JOBS}' .. caller, 0, id)
-  redis.call('ZADD', '{keys.JOBS}' .. caller .. ':{JobStatus.QUEUED}', 0, id)
+  redis.call('ZADD', queued, 0, id)
   remember(id, same, once, payload)
-  local leader = shares == '1' and redis.call('GET', '{keys.LEADER}' .. result)
-  if leader and under_way(leader) then
+  if leader then
     follow(leader)
     return {{'accepted', 0, place(id, lane)}}
   end
@@ -172,6 +181,29 @@ class Submitted:
     place: Place | None = None
 
 
+@dataclass(frozen=True)
+class Allowance:
+    """What the caller's keys leave it: how many of its jobs may wait, and until when its GPU budget is spent.
+
+    None: no limit, and not spent. The time is in seconds since 1970.
+    """
+
+    waiting: int | None = None
+    spent_until: float | None = None
+
+    def refusal(self, word: str) -> TooManyRequests:
+        """What a new job is refused with."""
+        if word == "own_full":
+            detail = f"{self.waiting} jobs of this name are waiting, and no more may; try again when some have run"
+            return TooManyWaiting(detail, retry_after=_WAITING_SECONDS)
+        seconds = max(1, math.ceil((self.spent_until or 0) - time.time()))
+        detail = "this name has used its share of the week's GPU hours; providers without a GPU need none of it"
+        return BudgetSpent(detail, retry_after=seconds)
+
+
+UNLIMITED = Allowance()
+
+
 class Submissions:
     """Raises redis' own errors when the server does not answer."""
 
@@ -187,11 +219,13 @@ class Submissions:
         found = cast("str | None", await self._redis.get(keys.ONCE + once.key))
         return None if found is None else _known(found, once)
 
-    async def submit(self, job: Job, *, joining: bool = False, once: Once | None = None) -> Submitted:
+    async def submit(
+        self, job: Job, *, joining: bool = False, once: Once | None = None, allowance: Allowance = UNLIMITED
+    ) -> Submitted:
         """Writes the job and its place in the lane, unless another one answers the request.
 
-        Raises StoreUnavailable when as many jobs wait as may, and RequestRefused where the idempotency key is another
-        request's.
+        Raises StoreUnavailable when as many jobs wait as may, TooManyWaiting when as many of the caller's do,
+        BudgetSpent, and RequestRefused where the idempotency key is another request's.
         """
         same, key, payload = _marks(job, joining=joining, once=once)
         # What may be spoken elsewhere for want of quota may turn out as another speech.
@@ -199,13 +233,17 @@ class Submissions:
         word, *more = await self._submit(
             args=[
                 job.id, job.speech.lane, job.caller, repr(job.lane_score), repr(job.deadline), self._max_waiting_jobs,
-                job.result_key, "1" if shares else "", same, key, payload, repr(time.time()), *flat(to_fields(job)),
+                job.result_key, "1" if shares else "", same, key, payload, repr(time.time()),
+                "" if allowance.waiting is None else allowance.waiting, "1" if allowance.spent_until else "",
+                *flat(to_fields(job)),
             ],
         )  # fmt: skip
         if word == "full":
             raise StoreUnavailable(
                 "as many jobs are waiting as KAVOX_MAX_WAITING_JOBS allows; try again later", code="queue_full"
             )
+        if word in {"own_full", "spent"}:
+            raise allowance.refusal(word)
         if word == "known" and once:
             return Submitted(_known(more[0], once))
         if word == "joined":

@@ -55,7 +55,7 @@ def free_port() -> int:
 
 
 def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes], output: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
             client.get("/healthz")

@@ -1,7 +1,7 @@
 """One API process for all of these tests; each test finds the Redis server empty."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -9,11 +9,30 @@ import pytest
 from redis import Redis
 
 from app.ports import LOOPBACK
+from app.shared import keys
+from app.shared.redis_client import connect
+from tests.api_keys import make_key
 from tests.app.api_process import EMULATOR_URL, serving
 from tests.app.manifests import write_manifests
 from tests.app.workshop import Workshop
 
 MAX_WAITING_JOBS = 1000
+
+
+@dataclass(frozen=True)
+class Headers:
+    """Two callers' keys, and how they may be sent."""
+
+    anne_key: str
+    bert_key: str
+
+    @property
+    def anne(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.anne_key}"}
+
+    @property
+    def bert(self) -> dict[str, str]:
+        return {"X-API-Key": self.bert_key}
 
 
 @dataclass(frozen=True)
@@ -63,3 +82,32 @@ def api(_api: httpx.Client, redis: Redis) -> httpx.Client:
 @pytest.fixture
 def workshop(place: Place, redis: Redis) -> Workshop:
     return Workshop(redis, place.data_dir)
+
+
+@pytest.fixture(scope="session")
+def guarded_place(place: Place) -> Place:
+    """The same with another Redis, in which there are keys; the tests of it leave those alone."""
+    return replace(place, redis_url=f"{place.redis_url}/1")
+
+
+@pytest.fixture(scope="session")
+def headers(guarded_place: Place) -> Headers:
+    """Two callers of the guarded place."""
+    return Headers(*(make_key(guarded_place.redis_url, name) for name in ("anne", "bert")))
+
+
+@pytest.fixture
+def guarded_redis(guarded_place: Place, headers: Headers) -> Iterator[Redis]:
+    """The guarded place's server, empty but for the keys."""
+    assert headers
+    with connect(guarded_place.redis_url) as client:
+        for name in client.scan_iter():
+            if name != keys.API_KEYS:
+                client.delete(name)
+        yield client
+
+
+@pytest.fixture
+def guarded_workshop(guarded_place: Place, guarded_redis: Redis) -> Workshop:
+    """A worker of the guarded place."""
+    return Workshop(guarded_redis, guarded_place.data_dir)

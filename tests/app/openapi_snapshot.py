@@ -20,7 +20,6 @@ def current(data_dir: Path) -> dict[str, Any]:
         _env_file=None,
         redis_url="redis://127.0.0.1:6379/0",
         kaggle_api_url="http://127.0.0.1:7777",
-        api_keys="someone:some-key",
         data_dir=data_dir,
     )
     document = create_app(settings).openapi()

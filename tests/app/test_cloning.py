@@ -15,16 +15,16 @@ from redis import Redis
 from app.api.voice_form import LARGEST_FILE
 from app.shared.job import from_fields
 from tests.app.api_process import serving
-from tests.app.conftest import Place
+from tests.app.conftest import Headers, Place
 from tests.recordings import encoded, tone
 
 FIELDS = {"name": "Anne", "provider": "hibari", "consent": "true"}
 
 
-def post(api: httpx.Client, content: bytes, *, key: str = "", **fields: str) -> httpx.Response:
+def post(api: httpx.Client, content: bytes, headers: dict[str, str] | None = None, /, **fields: str) -> httpx.Response:
     """POSTs a recording; a field that is '' is left out."""
     given = {name: value for name, value in (FIELDS | fields).items() if value}
-    return api.post("/voices", data=given, files={"file": ("anne.wav", content)}, headers={"X-API-Key": key})
+    return api.post("/voices", data=given, files={"file": ("anne.wav", content)}, headers=headers)
 
 
 def kept(place: Place) -> list[Path]:
@@ -239,12 +239,12 @@ def test_a_deleted_voice_is_gone_at_once(api: httpx.Client, place: Place) -> Non
     assert (refused.status_code, refused.json()["code"]) == (422, "unknown_voice")
 
 
-@pytest.mark.usefixtures("redis")
-def test_another_callers_voice_is_not_found(place: Place, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("guarded_redis")
+def test_another_callers_voice_is_not_found(guarded_place: Place, headers: Headers, tmp_path: Path) -> None:
     """Callers do not see, list, delete or speak with each other's voices; a stranger's form is not even read."""
-    with serving(tmp_path, **place.settings, api_keys="anne:anne-key, bert:bert-key") as guarded:
-        anne, bert = {"X-API-Key": "anne-key"}, {"X-API-Key": "bert-key"}
-        path = post(guarded, encoded(tone(4)), key="anne-key").headers["location"]
+    with serving(tmp_path, **guarded_place.settings) as guarded:
+        anne, bert = headers.anne, headers.bert
+        path = post(guarded, encoded(tone(4)), anne).headers["location"]
         speech = {"text": "a", "voice": path.removeprefix("/voices/")}
         assert guarded.get(path, headers=anne).status_code == 200
         for answer in (guarded.get(path, headers=bert), guarded.delete(path, headers=bert)):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from tests.app.api_process import serving
-from tests.app.conftest import Place
+from tests.app.conftest import Headers, Place
 from tests.app.workshop import Workshop
 
 BODY = {"text": "Hello."}
@@ -28,14 +28,14 @@ def _jobs(api: httpx.Client) -> int:
 
 
 @pytest.fixture(scope="module")
-def _two_callers(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with serving(tmp_path_factory.mktemp("two"), **place.settings, api_keys="anne:a,ben:b") as api:
+def _two_callers(guarded_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with serving(tmp_path_factory.mktemp("two"), **guarded_place.settings) as api:
         yield api
 
 
 @pytest.fixture
-def two_callers(_two_callers: httpx.Client, redis: Redis) -> httpx.Client:
-    assert redis.dbsize() == 0
+def two_callers(_two_callers: httpx.Client, guarded_redis: Redis) -> httpx.Client:
+    assert guarded_redis.dbsize() == 1
     return _two_callers
 
 
@@ -79,11 +79,11 @@ def test_another_request_under_the_key_is_refused(api: httpx.Client) -> None:
     assert _jobs(api) == 1
 
 
-def test_a_key_is_its_callers_own(two_callers: httpx.Client) -> None:
+def test_a_key_is_its_callers_own(two_callers: httpx.Client, headers: Headers) -> None:
     """Two callers who count from one do not meet."""
     ids = {
-        two_callers.post("/synthesize", json=BODY, headers={"Idempotency-Key": "1", "X-API-Key": key}).json()["id"]
-        for key in ("a", "b", "a")
+        two_callers.post("/synthesize", json=BODY, headers={"Idempotency-Key": "1", **caller}).json()["id"]
+        for caller in (headers.anne, headers.bert, headers.anne)
     }
     assert len(ids) == 2
 

@@ -17,7 +17,7 @@ from redis import Redis
 from app.shared import keys
 from app.shared.job_queue import QUEUE
 from tests.app.api_process import serving
-from tests.app.conftest import Place
+from tests.app.conftest import Headers, Place
 from tests.app.workshop import Workshop
 from tests.service import wait_for
 
@@ -66,9 +66,9 @@ def aside() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture(scope="module")
-def impatient(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def impatient(guarded_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """An API that waits a second for a job, and knows its callers."""
-    settings = {**place.settings, "openai_wait_seconds": 1, "api_keys": "one:key-1,two:key-2"}
+    settings = {**guarded_place.settings, "openai_wait_seconds": 1}
     with serving(tmp_path_factory.mktemp("impatient"), **settings) as client:
         yield client
 
@@ -162,16 +162,16 @@ def test_scripts_catch_the_errors_that_openai_would_raise(api: httpx.Client, imp
         _speak(_client(impatient, "wrong"))
 
 
-def test_fields_that_are_null_were_left_out(impatient: httpx.Client) -> None:
+@pytest.mark.usefixtures("guarded_redis")
+def test_fields_that_are_null_were_left_out(impatient: httpx.Client, headers: Headers) -> None:
     """Clients that send all fields that they know, and null for most of them, are understood."""
     nothing = ("model", "voice", "instructions", "response_format", "speed", "stream_format", "lang_code")
     body = {"input": "Hello.", **dict.fromkeys(nothing)}
-    authorization = {"Authorization": "Bearer key-1"}
-    answer = impatient.post("/v1/audio/speech", json=body, headers=authorization)
+    answer = impatient.post("/v1/audio/speech", json=body, headers=headers.anne)
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "job_not_finished")
-    answer = impatient.post("/v1/audio/speech", json={"input": None}, headers=authorization)
+    answer = impatient.post("/v1/audio/speech", json={"input": None}, headers=headers.anne)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "missing_field")
-    answer = impatient.post("/v1/audio/speech", json={"input": "Hello.", "lang_code": "a"}, headers=authorization)
+    answer = impatient.post("/v1/audio/speech", json={"input": "Hello.", "lang_code": "a"}, headers=headers.anne)
     assert answer.json()["error"]["message"] == "lang_code: is not a field of this request"
 
 
@@ -226,30 +226,34 @@ def test_a_client_that_is_sent_away_while_its_format_is_made_finds_its_job(
     assert _accepted(redis) != [job_id]
 
 
-def test_only_the_same_request_of_the_same_caller_is_shared(impatient: httpx.Client, redis: Redis) -> None:
+def test_only_the_same_request_of_the_same_caller_is_shared(
+    impatient: httpx.Client, headers: Headers, guarded_redis: Redis
+) -> None:
     """Another text, another voice, another caller, and a request after a cancel are jobs of their own."""
-    one, two = _client(impatient, "key-1"), _client(impatient, "key-2")
+    one, two = _client(impatient, headers.anne_key), _client(impatient, headers.bert_key)
     assert _refusal(one)[0] == 504
-    (first,) = _accepted(redis)
+    (first,) = _accepted(guarded_redis)
     for client, request in [
         (one, {"input": "Goodbye."}),
         (one, {"model": "hibari/large", "voice": "grand"}),
         (two, {}),
     ]:
         assert _refusal(client, **request)[0] == 504
-    assert len(_accepted(redis, 4)) == 4
-    impatient.delete(f"/jobs/{first}", headers={"Authorization": "Bearer key-1"})
+    assert len(_accepted(guarded_redis, 4)) == 4
+    impatient.delete(f"/jobs/{first}", headers=headers.anne)
     assert _refusal(one)[0] == 504
-    assert len(_accepted(redis, 4)) == 4
+    assert len(_accepted(guarded_redis, 4)) == 4
 
 
-def test_a_job_that_takes_too_long_says_where_it_is(impatient: httpx.Client, redis: Redis) -> None:
+def test_a_job_that_takes_too_long_says_where_it_is(
+    impatient: httpx.Client, headers: Headers, guarded_redis: Redis
+) -> None:
     """The client does not ask again by itself, and is told where the audio will be; the job goes on."""
     calls: list[object] = []
     http = openai.DefaultHttpxClient(event_hooks={"request": [calls.append]})
     with pytest.raises(openai.InternalServerError) as raised:
-        _speak(_client(impatient, "key-1", http_client=http))
-    (job_id,) = _accepted(redis)
+        _speak(_client(impatient, headers.anne_key, http_client=http))
+    (job_id,) = _accepted(guarded_redis)
     assert (raised.value.status_code, raised.value.code) == (504, "job_not_finished")
     assert f"/jobs/{job_id}/audio" in raised.value.message
     assert 0 < int(raised.value.response.headers["retry-after"]) <= 120

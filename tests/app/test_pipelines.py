@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError, TimeoutError
 
 from app.shared.pipelines import SharedPipelines
 from app.shared.redis_client import connect_async
+from tests.service import wait_for
 
 Use = Callable[[SharedPipelines], Coroutine[Any, Any, Any]]
 
@@ -39,6 +40,15 @@ def halted(redis: Redis) -> Iterator[Callable[[], object]]:
     """Lets the server take writes and answer none."""
     yield lambda: redis.client_pause(60_000, all=False)
     redis.client_unpause()
+
+
+def _others(redis: Redis, cmd: str) -> bool:
+    """Whether somebody else's last command was this one."""
+    return any(client["cmd"] == cmd for client in redis.client_list())
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    wait_for("the server to have read it", condition)
 
 
 def test_everybody_gets_his_own_answer_of_one_exchange(ask: Callable[[Use], Any], redis: Redis) -> None:
@@ -100,6 +110,36 @@ def test_a_script_is_known_again_after_it_was_forgotten(ask: Callable[[Use], Any
         return first, await asyncio.gather(*(script(args=["value"], keys=["key"]) for _ in range(10)))
 
     assert ask(use) == (["key", "value"], [["key", "value"]] * 10)
+
+
+def test_commands_without_an_answer_go_out_again(
+    ask: Callable[[Use], Any], redis: Redis, halted: Callable[[], object]
+) -> None:
+    """Where the connection breaks before they are answered; nobody notices."""
+
+    async def use(shared: SharedPipelines) -> Any:
+        await shared.ping()
+        await asyncio.to_thread(halted)
+        asked = [asyncio.ensure_future(shared.set(f"key:{number}", number)) for number in range(10)]
+        await asyncio.sleep(0)
+        asked.append(asyncio.ensure_future(shared.get("key:9")))
+        await asyncio.to_thread(_until, lambda: _others(redis, cmd="set"))
+        await asyncio.to_thread(redis.client_kill_filter, _type="normal", skipme=True)
+        await asyncio.to_thread(redis.client_unpause)
+        return await asyncio.gather(*asked)
+
+    assert ask(use) == [True] * 10 + ["9"]
+
+
+def test_a_connection_that_broke_while_nobody_used_it_is_made_anew(ask: Callable[[Use], Any], redis: Redis) -> None:
+    """As when the server was restarted."""
+
+    async def use(shared: SharedPipelines) -> Any:
+        await shared.set("a", "1")
+        await asyncio.to_thread(redis.client_kill_filter, _type="normal", skipme=True)
+        return await asyncio.gather(*(shared.get("a") for _ in range(3)))
+
+    assert ask(use) == ["1"] * 3
 
 
 def test_a_silent_server_is_given_up_by_all_who_wait(

@@ -10,7 +10,7 @@ from redis import Redis
 
 from app.shared import keys
 from tests.app.api_process import serving
-from tests.app.conftest import Place
+from tests.app.conftest import Headers, Place
 
 MARK = "zebra7crossing"
 TEXT = f"A {MARK} speaks."
@@ -23,13 +23,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def lines(place: Place, redis: Redis, folder: Path) -> list[dict[str, Any]]:
+def lines(guarded_place: Place, guarded_redis: Redis, headers: Headers, folder: Path) -> list[dict[str, Any]]:
     """What an API process with keys has logged of a few requests, good and bad."""
-    settings = place.settings | {"log_level": "debug", "api_keys": f"reader:{MARK}-key"}
-    with serving(folder, **settings) as api:
-        api.headers["Authorization"] = f"Bearer {MARK}-key"
-        _be_asked(api, redis)
-    return [json.loads(line) for line in (folder / "api.log").read_text().splitlines()]
+    with serving(folder, **guarded_place.settings | {"log_level": "debug"}) as api:
+        api.headers.update(headers.anne)
+        _be_asked(api, guarded_redis)
+    log = (folder / "api.log").read_text()
+    assert headers.anne_key not in log
+    return [json.loads(line) for line in log.splitlines()]
 
 
 def _be_asked(api: httpx.Client, redis: Redis) -> None:
@@ -50,7 +51,7 @@ def test_the_log_has_a_line_for_each_request_and_nothing_that_was_sent(lines: li
     requests = {line["request_id"]: line for line in lines if line["event"] == "request"}
     first = requests["first"]
     assert (first["method"], first["path"], first["status"]) == ("POST", "/synthesize", 202)
-    assert (first["caller"], first["process"], first["level"]) == ("reader", "api", "info")
+    assert (first["caller"], first["process"], first["level"]) == ("anne", "api", "info")
     assert 0 <= first["seconds"] < 30
     assert requests["second"]["path"] == f"/jobs/{first['job']}"
     assert requests["second"]["job"] == first["job"]

@@ -1,7 +1,7 @@
 """The bench: what Kavox makes of two sessions of Kaggle's, beside the original's way and the best that is possible;
 and what its API makes of one process, beside others that do less.
 
-    make bench                        both tables, in less than half an hour; exit status 1 when a goal is missed
+    make bench                        both tables, in half an hour; exit status 1 when a goal is missed
     make bench ONLY="queued lone"     parts of the first: original, queued, lone, stream
     make bench ONLY=api               the second
 

@@ -12,7 +12,6 @@ from tests.service import Service
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<script>window.stolen = 1</script><img src=x onerror='window.stolen = 1'>"
-KEY = "a-very-secret-key"
 
 
 def test_what_is_emulated_is_always_said(visitor: Visitor, hosted: Service) -> None:
@@ -123,23 +122,28 @@ def test_a_job_that_is_not_there_is_said_to_be_gone(visitor: Visitor) -> None:
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that wants a key."""
-    service = Service(tmp_path_factory.mktemp("locked") / "data", {"KAVOX_API_KEYS": f"anne:{KEY}"})
+    service = Service(tmp_path_factory.mktemp("locked") / "data", {})
     service.start()
+    service.http.headers["Authorization"] = f"Bearer {service.key('anne')}"
     yield service
     service.end_everything()
+
+
+def key_of(service: Service) -> str:
+    return service.http.headers["Authorization"].removeprefix("Bearer ")
 
 
 def test_where_keys_are_set_one_is_asked_for(page: Page, locked: Service) -> None:
     """It is kept for the tab, goes into no address, and everything works with it: events, sound and files."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    visitor = Visitor(page, locked.url)
+    visitor, key = Visitor(page, locked.url), key_of(locked)
     page.goto(locked.url)
     dialog = page.get_by_role("dialog", name="This service wants a key")
     dialog.get_by_label("API key").fill("wrong")
     page.keyboard.press("Enter")
     expect(dialog).to_contain_text("not one of this service's")
-    dialog.get_by_label("API key").fill(KEY)
+    dialog.get_by_label("API key").fill(key)
     page.keyboard.press("Enter")
     expect(page.get_by_label("Provider").first).to_have_value("hibari")
     visitor.hear("Behind a lock.")
@@ -148,7 +152,7 @@ def test_where_keys_are_set_one_is_asked_for(page: Page, locked: Service) -> Non
     assert saving.value.path().stat().st_size > 1000
     page.reload()
     visitor.ready()
-    assert not [url for url in asked if KEY in url]
+    assert not [url for url in asked if key in url]
     page.get_by_role("button", name="Forget key").click()
     expect(dialog).to_be_visible()
 
@@ -156,7 +160,7 @@ def test_where_keys_are_set_one_is_asked_for(page: Page, locked: Service) -> Non
 def test_a_service_that_goes_away_is_missed_and_found_again(page: Page, locked: Service) -> None:
     """The page says so, and goes on by itself."""
     visitor = Visitor(page, locked.url)
-    page.context.set_extra_http_headers({"X-API-Key": KEY})
+    page.context.set_extra_http_headers({"X-API-Key": key_of(locked)})
     visitor.open()
     page.context.set_offline(True)
     expect(page.get_by_role("alert").filter(has_text="The service does not answer.")).to_be_visible()
@@ -167,7 +171,7 @@ def test_a_service_that_goes_away_is_missed_and_found_again(page: Page, locked: 
 def test_a_job_is_followed_over_a_restart_of_the_service(page: Page, locked: Service) -> None:
     """Nobody has to reload anything, and what is heard in the end is that job."""
     visitor = Visitor(page, locked.url)
-    page.context.set_extra_http_headers({"X-API-Key": KEY})
+    page.context.set_extra_http_headers({"X-API-Key": key_of(locked)})
     visitor.open()
     visitor.speak("Through thick and thin.")
     expect(visitor.current.get_by_role("list", name="Phases")).to_be_visible()

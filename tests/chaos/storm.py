@@ -27,7 +27,6 @@ def weather(seed: int, scale: Scale, folder: Path) -> Verdict:
     script = Script(seed, scale)
     settings = {
         "KAVOX_NOTEBOOKS_DIR": write_teletype(folder / "notebooks"),
-        "KAVOX_API_KEYS": ",".join(f"{caller}:key-of-{caller}" for caller in CALLERS),
         "KAVOX_WORKERS": 3,
         # So little that some of it is thrown out while it is asked for.
         "KAVOX_CACHE_MAX_MEGABYTES": 3,
@@ -41,7 +40,7 @@ def weather(seed: int, scale: Scale, folder: Path) -> Verdict:
         stack.callback(service.end_everything)
         service.start()
         httpx.post(f"{service.emulator()}/control/faults", json=script.faults()).raise_for_status()
-        callers = [stack.enter_context(Caller(name, service.url, f"key-of-{name}")) for name in CALLERS]
+        callers = [stack.enter_context(Caller(name, service.url, service.key(name))) for name in CALLERS]
         with Killer(service, script) as killer:
             _submit_and_wait(script, callers, began + scale.deadline)
         verdict.seconds, verdict.deaths = time.monotonic() - began, killer.deaths

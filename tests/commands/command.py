@@ -9,7 +9,6 @@ from typing import Any
 
 from tests.stack.processes import KAVOX, clean_environment
 
-KEY = "sesame-open"
 PATIENCE_SECONDS = 90
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from tests.commands.command import KEY, Command
+from tests.commands.command import Command
 from tests.mimic import write_mimic
 from tests.notebooks.local_run import NOTEBOOKS
 from tests.puppets import Puppets
@@ -33,15 +33,20 @@ def kavox_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]
     (notebooks / "parrot.toml").write_text(local_only)
     settings = {
         "KAVOX_NOTEBOOKS_DIR": notebooks,
-        "KAVOX_API_KEYS": f"tester:{KEY}",
         "KAVOX_EMULATOR_RUNS_GPU_PROVIDERS": "true",
         "KAVOX_BATCH_WINDOW_SECONDS": "0.3",
     }
     service = Service(folder / "data", settings)
-    service.http.headers["Authorization"] = f"Bearer {KEY}"
     service.start()
+    service.http.headers["Authorization"] = f"Bearer {service.key('tester')}"
     yield service
     service.end_everything()
+
+
+@pytest.fixture(scope="session")
+def key(kavox_service: Service) -> str:
+    """The key of that service's caller."""
+    return kavox_service.http.headers["Authorization"].removeprefix("Bearer ")
 
 
 @pytest.fixture
@@ -57,20 +62,24 @@ def puppets(kavox_service: Service) -> Iterator[Puppets]:
 
 
 @pytest.fixture
-def command(kavox_service: Service, tmp_path: Path) -> Command:
+def command(kavox_service: Service, key: str, tmp_path: Path) -> Command:
     """`kavox` in an empty folder, told of the service and its key."""
-    return Command(tmp_path, URL=kavox_service.url, API_KEY=KEY)
+    return Command(tmp_path, URL=kavox_service.url, API_KEY=key)
 
 
 @pytest.fixture
 def inside(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kavox_service: Service, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kavox_service: Service,
+    key: str,
+    tmp_path: Path,
 ) -> Inside:
     """The command line in this very process, which is quicker: its exit status, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
     def run(line: str, **settings: str) -> tuple[int, str, str]:
-        for name, value in {"URL": kavox_service.url, "API_KEY": KEY, **settings}.items():
+        for name, value in {"URL": kavox_service.url, "API_KEY": key, **settings}.items():
             monkeypatch.setenv(f"KAVOX_{name}", value)
         monkeypatch.setattr(sys, "argv", ["kavox", *shlex.split(line)])
         with pytest.raises(SystemExit) as ended:

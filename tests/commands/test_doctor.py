@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from app.shared.api_key import new_key
+from app.shared.api_key_store import ApiKeyStore
 from tests.commands.command import Command, Ended
 from tests.mimic import write_mimic
 from tests.workers.emulator.driver import KEY, OWNER, Emulator, wait_for
@@ -79,7 +81,7 @@ def test_where_everything_is_well_every_line_has_a_tick(doctor: Command, emulato
     assert (ended.code, ended.errors) == (0, "")
     assert all(line.startswith("✓ ") for line in lines), lines
     assert {line[2:].partition(":")[0] for line in lines} == {
-        "settings", "disk", "port", "redis", "redis persistence", "clock", "packages", "notebook mimic",
+        "settings", "disk", "port", "redis", "redis persistence", "keys", "clock", "packages", "notebook mimic",
         "credentials", "kernels", "datasets", "quota", "phone", "live kernel",
     }  # fmt: skip
     assert f"✓ credentials: account {OWNER} of the emulator at {emulator.url}" in lines
@@ -143,11 +145,11 @@ def test_what_cannot_be_reached_written_or_believed_has_a_cross(doctor: Command)
 
 def test_a_wrong_setting_is_the_only_line(doctor: Command) -> None:
     """Nothing else can be seen then."""
-    ended = doctor("doctor", HOST="0.0.0.0")  # noqa: S104  # refused, not listened on
+    ended = doctor("doctor", CORS_ORIGINS="example.org")
 
     (line,) = ended.out.decode().splitlines()
     assert ended.code == 1
-    assert line.startswith("✗ settings: KAVOX_HOST=0.0.0.0 is open to the network")
+    assert line.startswith("✗ settings: KAVOX_CORS_ORIGINS: example.org is no origin")
 
 
 def test_offline_nothing_is_asked(doctor: Command, emulator: Emulator, tmp_path: Path) -> None:
@@ -193,3 +195,17 @@ def kaggle_at(*, seconds: float) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def test_a_service_that_nobody_could_use_is_found_out(doctor: Command, redis_url: str) -> None:
+    """It is open to the network, and the only key has expired; or there is none."""
+    with Redis.from_url(redis_url, decode_responses=True) as server:
+        server.flushdb()
+        none = doctor("doctor --offline --json", REDIS_URL=redis_url, HOST="0.0.0.0")  # noqa: S104
+        _, key = new_key("late", lifetime_seconds=0.001)
+        ApiKeyStore(server).add(key)
+        late = doctor("doctor --offline --json", REDIS_URL=redis_url)
+        server.flushdb()
+
+    assert "none, and KAVOX_HOST=0.0.0.0 is open to the network: nobody is served" in crosses(none)["keys"]
+    assert "1 of 1 names, 1 expired: nobody is served; make one with" in crosses(late)["keys"]

@@ -26,7 +26,7 @@ def manifest(folder: Path, old: str, new: str) -> Path:
     ("old", "new", "problem"),
     [
         ('["local"]', '["kaggle", "local"]', "nothing of it may reach Kaggle"),
-        ("ELEVENLABS_API_KEY", "KAVOX_API_KEYS", "must not name variables of Kavox or Kaggle"),
+        ("ELEVENLABS_API_KEY", "KAVOX_API_KEY", "must not name variables of Kavox or Kaggle"),
         ("ELEVENLABS_API_KEY", "KAGGLE_KEY", "must not name variables of Kavox or Kaggle"),
         ('["ELEVENLABS_API_KEY"]', '["not a name"]', "environment.0: String should match pattern"),
     ],

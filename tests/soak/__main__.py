@@ -52,7 +52,6 @@ class Soak:
             folder / "data",
             {
                 "KAVOX_NOTEBOOKS_DIR": write_mimic(folder / "notebooks"),
-                "KAVOX_API_KEYS": ",".join(f"{caller}:key-of-{caller}" for caller in CALLERS),
                 "KAVOX_WORKERS": 2,
                 "KAVOX_RESULT_TTL_HOURS": KEPT_SECONDS / 3600,
                 "KAVOX_LOG_LEVEL": "warning",
@@ -79,7 +78,7 @@ class Soak:
         """One caller: submits a wave of texts, waits for them, fetches some, and begins again."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         with httpx.Client(
-            base_url=self._service.url, headers={"X-API-Key": f"key-of-{caller}"}, timeout=30, trust_env=False
+            base_url=self._service.url, headers={"X-API-Key": self._service.key(caller)}, timeout=30, trust_env=False
         ) as http:
             for begin in range(0, self._jobs // len(CALLERS), WAVE):
                 texts = range(begin, min(begin + WAVE, self._jobs // len(CALLERS)))

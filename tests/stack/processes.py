@@ -85,7 +85,7 @@ class Serve:
 
     def wait_until_ready(self) -> None:
         """Waits for the banner."""
-        wait_until(lambda: "Data" in self.banner or self.process.poll() is not None, "the banner")
+        wait_until(lambda: "Data" in self.banner or self.process.poll() is not None, "the banner", 60)
         assert self.process.poll() is None, (self._output.with_suffix(".err")).read_text()
         self._seen |= self.children()
 

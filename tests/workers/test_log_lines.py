@@ -66,6 +66,7 @@ def test_doubling_a_log_line_by_line_does_not_lengthen_it(lines: list[str]) -> N
         ('"password": "hunter2hunter2"', '"password": "[redacted]"'),
         ("GET https://alice:s3cret@example.org/simple/", "GET https://[redacted]@example.org/simple/"),
         ("using hf_abcdefghijklmnop", "using [redacted]"),
+        (f"as kavox_{'0a' * 6}_{'0Aa' * 16}0", "as [redacted]"),
         ("https://storage.example/a.wav?X-Goog-Signature=abcdef0123&x=1", "https://storage.example/a.wav?X-Goog-Signature=[redacted]&x=1"),
     ],
 )  # fmt: skip

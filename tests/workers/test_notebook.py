@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.shared.chunks import split
 from app.shared.errors import InjectionFailed
+from app.shared.job import source_bytes
 from app.shared.provider import load_providers
 from workers.notebook import KAGGLE_SOURCE_LIMIT_BYTES, inject
 
@@ -33,6 +34,14 @@ def what_the_notebook_reads(source: str) -> object:
 
 
 @settings(deadline=None)  # the machine may be busy
+@given(st.text())
+@example('"\\"\n')
+def test_what_something_takes_in_a_notebook_is_known_beforehand(text: str) -> None:
+    """The JSON of it is in a string in a cell, and the cell is a string in the file."""
+    carried = [text, {"option": text}, None]
+    assert source_bytes(carried) == len(json.dumps(json.dumps(json.dumps(carried))))
+
+
 @given(st.text())
 @example('"""')
 @example("'''\\")

@@ -29,6 +29,7 @@ BLANK = "########"
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 _OPENED_AT_ONCE = 100
 _PATIENCE_SECONDS = 30
+_FOLLOWED_SECONDS = 60
 
 
 class _Connection(asyncio.Protocol):
@@ -150,7 +151,7 @@ async def _follow(order: dict[str, Any]) -> None:
 
     followers = await asyncio.gather(*map(open_one, order["requests"]))
     _tell(open=len(followers))
-    async with asyncio.timeout(_PATIENCE_SECONDS):
+    async with asyncio.timeout(_FOLLOWED_SECONDS):
         await asyncio.gather(*(follower.told for follower in followers))
     _tell(told=len(followers))
 

@@ -16,13 +16,14 @@ import psutil
 from app.embedded import EmbeddedServer
 from app.ports import LOOPBACK, free_port
 from app.programs import SERVER_OPTIONS
-from tests.bench.api.rivals import FILE
+from tests.api_keys import make_key
+from tests.bench.api.textbook import FILE, REDIS_URL
 from tests.service import wait_for
 
-KEY = "a-key-of-the-bench"
 CALLER = "bench"
 MOST_WAITING = 10_000_000
 NOTEBOOKS = Path("notebooks")
+SERVICE, TEXTBOOK = "tests.bench.api.rivals:create_app", "tests.bench.api.textbook:create_app"
 
 
 class Load:
@@ -78,17 +79,18 @@ def valkey(folder: Path) -> Iterator[str]:
 
 
 class Api:
-    """A uvicorn process with the service and its rivals."""
+    """A uvicorn process with the service and no-ops beside it, or with the textbook's application."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, data_dir: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, key: str, data_dir: Path) -> None:
         self.port = port
+        self.key = key
         self.data_dir = data_dir
         self.process = psutil.Process(process.pid)
 
     def request(self, method: str, path: str, body: object = None, **headers: str) -> str:
         """A request as it goes over the wire."""
         content = "" if body is None else json.dumps(body)
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {LOOPBACK}:{self.port}", f"Authorization: Bearer {KEY}"]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {LOOPBACK}:{self.port}", f"Authorization: Bearer {self.key}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if content:
             lines += ["Content-Type: application/json", f"Content-Length: {len(content.encode())}"]
@@ -96,22 +98,23 @@ class Api:
 
 
 @contextmanager
-def api(folder: Path, redis_url: str, file: Path) -> Iterator[Api]:
-    """One API process, with the options that `kavox serve` gives it; `file` is what /textbook/audio serves."""
+def api(folder: Path, redis_url: str, application: str = SERVICE, file: Path | None = None) -> Iterator[Api]:
+    """One API process, with the options that `kavox serve` gives it; `file` is what the textbook's /audio serves."""
     folder.mkdir(parents=True, exist_ok=True)
     port, log = free_port(LOOPBACK), folder / "api.log"
+    key = make_key(redis_url, CALLER)
     settings = {
         "KAVOX_REDIS_URL": redis_url,
         "KAVOX_KAGGLE_API_URL": "http://someone:secret@127.0.0.1:9",
         "KAVOX_NOTEBOOKS_DIR": str(NOTEBOOKS.absolute()),
         "KAVOX_DATA_DIR": str(folder),
-        "KAVOX_API_KEYS": f"{CALLER}:{KEY}",
         "KAVOX_MAX_WAITING_JOBS": str(MOST_WAITING),
+        REDIS_URL: redis_url,
         FILE: str(file),
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KAVOX_", "KAGGLE_"))}
     command = [
-        *(sys.executable, "-m", "uvicorn", "--factory", "tests.bench.api.rivals:create_app", "--port", str(port)),
+        *(sys.executable, "-m", "uvicorn", "--factory", application, "--port", str(port)),
         *("--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "2"),
         *SERVER_OPTIONS,
     ]
@@ -119,7 +122,7 @@ def api(folder: Path, redis_url: str, file: Path) -> Iterator[Api]:
         process = subprocess.Popen(command, env={**kept, **settings}, stdout=output, stderr=output)
     try:
         wait_for("the API", lambda: _answers(process, port, log))
-        yield Api(process, port, folder)
+        yield Api(process, port, key, folder)
     finally:
         process.terminate()
         process.wait(timeout=10)
@@ -128,6 +131,6 @@ def api(folder: Path, redis_url: str, file: Path) -> Iterator[Api]:
 def _answers(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
     assert process.poll() is None, log.read_text(errors="replace")
     try:
-        return httpx.get(f"http://{LOOPBACK}:{port}/healthz").status_code == 200
+        return httpx.get(f"http://{LOOPBACK}:{port}/docs").status_code == 200
     except httpx.TransportError:
         return False

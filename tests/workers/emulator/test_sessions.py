@@ -29,7 +29,7 @@ def test_a_notebook_sees_no_credentials(
     start_emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A notebook runs in its own folder, with Kaggle's variables and none of this machine's secrets."""
-    for name in ("KAGGLE_KEY", "KAVOX_API_KEYS", "HF_TOKEN", "DB_PASSWORD", "PIP_SECRET"):
+    for name in ("KAGGLE_KEY", "KAVOX_API_KEY", "HF_TOKEN", "DB_PASSWORD", "PIP_SECRET"):
         monkeypatch.setenv(name, "hunter2")
     emulator = start_emulator()
     emulator.push("environment", notebook(

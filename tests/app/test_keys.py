@@ -1,0 +1,205 @@
+"""Who may do what, where there are keys, and who is served where there are none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from app.shared import keys
+from app.shared.api_key import Scope, new_key
+from app.shared.api_key_store import ApiKeyStore
+from app.shared.redis_client import connect
+from tests.api_keys import make_key
+from tests.app.api_process import serving
+from tests.app.conftest import Headers, Place
+from tests.service import wait_for
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("guarded")
+
+
+@pytest.fixture(scope="module")
+def guarded(guarded_place: Place, headers: Headers, directory: Path) -> Iterator[httpx.Client]:
+    assert headers
+    with serving(directory, **guarded_place.settings, log_level="debug") as client:
+        yield client
+
+
+@pytest.fixture
+def keyless(place: Place, tmp_path: Path) -> Iterator[tuple[httpx.Client, Place]]:
+    """An API that could be reached by others, with a Redis of its own that has no keys."""
+    elsewhere = Place(f"{place.redis_url}/2", place.notebooks_dir, place.data_dir)
+    with connect(elsewhere.redis_url) as redis:
+        redis.flushdb()
+        with serving(tmp_path, **elsewhere.settings, cors_origins="*") as client:
+            yield client, elsewhere
+        redis.flushdb()
+
+
+def _status(client: httpx.Client, token: str, path: str = "/jobs") -> int:
+    return client.get(path, headers={"X-API-Key": token}).status_code
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"Authorization": "Bearer nobody"},
+        {"Authorization": "Basic {anne}"},
+        {"X-API-Key": ""},
+        {"X-API-Key": "ö"},
+        {"X-API-Key": "{anne}x"},
+        {"X-API-Key": "{anne_without_its_end}"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/x", "/jobs/x/audio", "/webhooks/secret", "/providers", "/voices"])
+def test_a_key_is_required(guarded: httpx.Client, headers: Headers, sent: dict[str, str], path: str) -> None:
+    """Without a right key nothing is told, and the answer says how to send one."""
+    known = {"anne": headers.anne_key, "anne_without_its_end": headers.anne_key[:-1]}
+    given = [(name.encode(), value.format(**known).encode()) for name, value in sent.items()]
+    answer = guarded.get(path, headers=given)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_another_key_of_the_same_id_opens_nothing(guarded: httpx.Client, headers: Headers) -> None:
+    """A key is its secret; the id within it is none."""
+    other, _ = new_key("anne")
+    assert _status(guarded, headers.anne_key[:19] + other[19:]) == 401
+    assert _status(guarded, headers.anne_key) == 200
+
+
+def test_a_stranger_learns_nothing_from_a_body(guarded: httpx.Client) -> None:
+    """The key is looked at before the body."""
+    assert guarded.post("/synthesize", content=b"{").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/openapi.json", "/"])
+def test_some_addresses_are_open(guarded: httpx.Client, path: str) -> None:
+    """Health, documentation and the page need no key."""
+    assert guarded.get(path).status_code != 401
+
+
+@pytest.mark.usefixtures("guarded_redis")
+def test_each_caller_has_a_secret_of_its_own(guarded: httpx.Client, headers: Headers) -> None:
+    """One's rotation is nothing to the other."""
+    annes, berts = (guarded.get("/webhooks/secret", headers=sent).json() for sent in (headers.anne, headers.bert))
+    assert annes["secret"] != berts["secret"]
+    guarded.post("/webhooks/secret/rotate", headers=headers.anne).raise_for_status()
+    assert guarded.get("/webhooks/secret", headers=headers.bert).json() == berts
+
+
+def test_no_key_reaches_the_log_or_redis(
+    guarded: httpx.Client, headers: Headers, directory: Path, guarded_redis: Redis
+) -> None:
+    """A key is neither logged nor shown nor kept, whether right or wrong: what is kept cannot be sent."""
+    guarded.get("/jobs", headers=headers.anne)
+    guarded.get("/jobs", headers={"X-API-Key": "wrong-key"})
+    kept = guarded_redis.hgetall(keys.API_KEYS)
+    shown = guarded.get("/readyz").text + (directory / "api.log").read_text() + str(kept)
+    assert headers.anne_key not in shown
+    assert headers.anne_key[20:] not in shown
+    assert "wrong-key" not in shown
+
+
+@pytest.mark.parametrize(
+    ("scope", "allowed"),
+    [
+        (Scope.READ, {"GET /jobs", "GET /quota"}),
+        (Scope.SUBMIT, {"GET /jobs", "GET /quota", "POST /synthesize", "DELETE /voices/x"}),
+        (Scope.ADMIN, {"GET /jobs", "GET /quota", "GET /metrics"}),
+    ],
+)
+def test_a_scope_is_what_a_key_may_do(
+    guarded: httpx.Client, guarded_place: Place, guarded_redis: Redis, scope: Scope, allowed: set[str]
+) -> None:
+    """What it may not do is a 403 that names the scope which is missing."""
+    name = f"of-{scope}"
+    made = make_key(guarded_place.redis_url, name, scope)
+    wait_for("the key to be known", lambda: _status(guarded, made) == 200)
+    done = set()
+    for request in ("GET /jobs", "GET /quota", "GET /metrics", "POST /synthesize", "DELETE /voices/x"):
+        method, path = request.split()
+        answer = guarded.request(method, path, json={"text": "Hello."}, headers={"X-API-Key": made})
+        if answer.status_code == 403:
+            assert answer.json()["code"] == "missing_scope"
+            assert f"the scope {'admin' if path == '/metrics' else 'submit'}" in answer.json()["detail"]
+        else:
+            done.add(request)
+    assert done == allowed
+    ApiKeyStore(guarded_redis).revoke(name)
+
+
+def test_two_keys_of_a_name_are_one_caller(
+    guarded: httpx.Client, headers: Headers, guarded_place: Place, guarded_redis: Redis
+) -> None:
+    """So a key is replaced: with the new one everything is still there, and the old one can be revoked."""
+    path = guarded.post("/synthesize", json={"text": "Hello."}, headers=headers.anne).headers["location"]
+    new = make_key(guarded_place.redis_url, "anne")
+    wait_for("the new key to be known", lambda: _status(guarded, new, path) == 200)
+    (revoked,) = ApiKeyStore(guarded_redis).revoke(new[6:18])
+    wait_for("the key to be revoked", lambda: _status(guarded, new) == 401)
+    assert revoked.name == "anne"
+    assert guarded.get(path, headers=headers.anne).status_code == 200
+
+
+def test_a_key_that_was_removed_in_silence_is_missed(
+    guarded: httpx.Client, guarded_place: Place, guarded_redis: Redis
+) -> None:
+    """Nobody tells the API, as where a message was lost: it looks again by itself, within seconds."""
+    made = make_key(guarded_place.redis_url, "gone")
+    wait_for("the key to be known", lambda: _status(guarded, made) == 200)
+    guarded_redis.hdel(keys.API_KEYS, made[6:18])
+    wait_for("the key to be missed", lambda: _status(guarded, made) == 401, 10)
+
+
+def test_an_expired_key_says_so(guarded: httpx.Client, guarded_redis: Redis) -> None:
+    """It opens nothing, and whoever holds it is told why."""
+    token, key = new_key("brief", lifetime_seconds=0.001)
+    ApiKeyStore(guarded_redis).add(key)
+
+    def answer() -> str:
+        refused = guarded.get("/jobs", headers={"X-API-Key": token})
+        assert refused.status_code == 401
+        return str(refused.json()["detail"])
+
+    wait_for("the key to be known", lambda: "has expired" in answer())
+    ApiKeyStore(guarded_redis).revoke("brief")
+
+
+def test_the_use_of_a_key_is_noted(guarded: httpx.Client, headers: Headers, guarded_redis: Redis) -> None:
+    """To the minute, and some seconds later: no request waits for it. A key that nobody uses has no such time."""
+    unused, key = new_key("unused")
+    ApiKeyStore(guarded_redis).add(key)
+    made, other = new_key("used")
+    ApiKeyStore(guarded_redis).add(other)
+    wait_for("the key to be known", lambda: _status(guarded, made) == 200)
+    wait_for("its use to be noted", lambda: other.id in ApiKeyStore(guarded_redis).uses(), 10)
+    assert unused[6:18] not in ApiKeyStore(guarded_redis).uses()
+    for name in ("used", "unused"):
+        ApiKeyStore(guarded_redis).revoke(name)
+    assert headers
+
+
+def test_without_keys_nobody_is_served_but_this_machine_alone(
+    api: httpx.Client, keyless: tuple[httpx.Client, Place]
+) -> None:
+    """What others could reach answers 401 and says how to make the first key, which then opens it."""
+    open_to_all, place = keyless
+    assert api.get("/jobs").status_code == 200
+    assert api.get("/readyz").json()["keys"] == {"mode": "this_machine_only"}
+    for answer in (open_to_all.get("/jobs"), open_to_all.post("/synthesize", json={"text": "a"})):
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+        assert "kavox keys create" in answer.json()["detail"]
+    assert open_to_all.get("/healthz").status_code == 200
+    ready = open_to_all.get("/readyz")
+    assert (ready.status_code, ready.json()["keys"]) == (503, {"mode": "missing"})
+    assert any(one.startswith("keys: ") for one in ready.json()["missing"])
+    made = make_key(place.redis_url, "first")
+    wait_for("the first key to be known", lambda: _status(open_to_all, made) == 200)
+    assert open_to_all.get("/jobs").status_code == 401
+    assert open_to_all.get("/readyz").json()["keys"] == {"mode": "required"}
