@@ -39,7 +39,7 @@ Labels = Mapping[str, set[str]]
 def exposed(place: Place, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Labels:
     """The labels of every series that a service has which has lived a little, by name; Prometheus adds its own."""
     with Redis.from_url(redis_url, decode_responses=True) as redis:
-        redis.flushall()
+        redis.flushdb()
         live(redis, redis_url, History(billed_seconds=100, quota_seconds=3600))
         with serving(tmp_path_factory.mktemp("exposed"), **place.settings | {"cache_max_megabytes": 10}) as api:
             assert api.post("/synthesize", json={"text": "Hello."}).status_code == 202
