@@ -20,8 +20,11 @@ from starlette.middleware import Middleware
 
 from app.api import audio as audio_routes
 from app.api import (
+    batch_audio,
+    batches,
     bundle,
     cache,
+    captions,
     cloning,
     deliveries,
     docs,
@@ -41,6 +44,7 @@ from app.api import (
     webhooks,
 )
 from app.api.admission import Admission
+from app.api.batch_request import batch_limit
 from app.api.body_limit import BodyLimit, body_limit
 from app.api.changes import Changes
 from app.api.conversions import Conversions
@@ -54,6 +58,8 @@ from app.api.request_context import RequestContext, UnexpectedErrors
 from app.api.security import cors
 from app.api.voice_form import FORM_LIMIT
 from app.shared.audio_store import AudioStore
+from app.shared.batch_store import BatchStore
+from app.shared.batch_submission import BatchSubmissions
 from app.shared.capacity import Capacity
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import JobQueue
@@ -64,7 +70,7 @@ from app.shared.quota import Quota
 from app.shared.rates import RateLimiter
 from app.shared.redis_client import connect_async, connect_for_queue
 from app.shared.scratch import Scratch
-from app.shared.settings import Settings, load_settings
+from app.shared.settings import REAL_KAGGLE, Settings, load_settings
 from app.shared.submission import Submissions
 from app.shared.voice_store import VoiceStore
 
@@ -91,7 +97,8 @@ def _build(settings: Settings) -> FastAPI:
         redis, queue_redis = connect_async(redis_url), connect_for_queue(redis_url)
         job_store = JobStore(redis, Capacity(settings, providers))
         conversions = Conversions(audio, Scratch(settings.data_dir / "scratch"))
-        changes = Changes(redis, job_store, leaving=lambda: AppStatus.should_exit)
+        batch_store = BatchStore(redis, job_store)
+        changes = Changes(redis, job_store, batch_store, leaving=lambda: AppStatus.should_exit)
         keyring = Keyring(redis, open_here=settings.open_to is None)
         app.state.resources = Resources(
             settings=settings,
@@ -102,6 +109,8 @@ def _build(settings: Settings) -> FastAPI:
             audio=audio,
             redis=redis,
             jobs=job_store,
+            batches=batch_store,
+            batch_submissions=BatchSubmissions(redis, max_waiting_jobs=settings.max_waiting_jobs),
             submissions=Submissions(redis, max_waiting_jobs=settings.max_waiting_jobs),
             kept_speech=KeptSpeech(audio, conversions),
             voices=VoiceStore(redis),
@@ -124,6 +133,7 @@ def _build(settings: Settings) -> FastAPI:
             await redis.aclose()
             await run_in_threadpool(queue_redis.close)
 
+    longer = {"/voices": FORM_LIMIT, "/batches": batch_limit(settings.max_text_chars)}
     app = FastAPI(
         **openapi.ABOUT,
         version=version("kavox"),
@@ -137,11 +147,12 @@ def _build(settings: Settings) -> FastAPI:
             Middleware(UnexpectedErrors),
             Middleware(RateLimits),
             Middleware(HeadAsGet),
-            Middleware(BodyLimit, limit=body_limit(settings.max_text_chars), longer={"/voices": FORM_LIMIT}),
+            Middleware(BodyLimit, limit=body_limit(settings.max_text_chars), longer=longer),
         ],
     )
     problems.install(app)
-    of_jobs = (jobs, audio_routes, events, logs, bundle, deliveries)
+    many = (batches, batch_audio, captions)
+    of_jobs = (jobs, audio_routes, events, logs, bundle, deliveries, *many)
     parts = (*of_jobs, webhooks, voices, cloning, quota, cache, metrics, operations, openai_speech, openai_catalog)
     routers = [synthesis.router, jobs.frequent, *(part.router for part in parts)]
     # Not included: FastAPI would look each request's address up twice, in one router after the other. What is asked
@@ -177,6 +188,7 @@ def _check_servers_are_named(settings: Settings) -> str:
     if settings.kaggle_mode is None:
         raise ConfigurationError(
             "no Kaggle credentials are found and KAVOX_KAGGLE_API_URL names no emulator; set KAGGLE_API_TOKEN or "
-            "KAGGLE_USERNAME and KAGGLE_KEY, or let `kavox serve` start an emulator"
+            "KAGGLE_USERNAME and KAGGLE_KEY, or let `kavox serve` start an emulator; for an API whose workers alone "
+            f"have credentials, set KAVOX_KAGGLE_API_URL={REAL_KAGGLE}"
         )
     return settings.redis_url

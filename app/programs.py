@@ -30,13 +30,17 @@ SERVER_OPTIONS = (
 
 def api(settings: Settings, logs: Path | None) -> ChildProcess:
     """The HTTP face. With `logs` what it prints goes into a file there."""
-    command = [
+    return _child("api", api_module(settings), _with_settings(settings), _API_SECONDS, logs)
+
+
+def api_module(settings: Settings) -> Sequence[str]:
+    """The module that is the HTTP face when it is run, and its arguments."""
+    return [
         *("uvicorn", "--factory", "app.main:create_app"),
         *("--host", settings.host, "--port", str(settings.port)),
         *("--timeout-graceful-shutdown", "2"),
         *SERVER_OPTIONS,
     ]
-    return _child("api", command, _with_settings(settings), _API_SECONDS, logs)
 
 
 def service(settings: Settings, log: Path) -> ChildProcess:

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from tests.mimic import write_mimic
-from tests.service import Service
+from tests.service import Service, wait_for
 
 GPU = {"provider": "mimic-gpu"}
 HOOK = {"webhook": "https://kavox.invalid/"}
@@ -190,6 +190,41 @@ def test_kept_speech_whose_file_is_gone_is_spoken_anew(service: Service) -> None
     assert not again["cached"]
     assert service.audio(again["id"])
     assert ask(service, "Lost and found.")["cached"]
+
+
+def test_a_batch_is_given_what_is_kept(service: Service) -> None:
+    """In each item's own format, and nothing is run for it; what is not kept any more is spoken."""
+    first = spoken(service, "Of a batch.")
+    before, counted = pushes(service), cache(service)
+    items = [{"text": "Of a batch.", **GPU, "format": wanted} for wanted in ("wav", "flac", "wav")]
+    batch = finished_batch(service, items)
+    jobs = [service.job(job["id"]) for job in batch["jobs"]]
+    assert [(job["status"], job["cached"], job["audio"]["format"]) for job in jobs] == [
+        ("succeeded", True, "wav"),
+        ("succeeded", True, "flac"),
+        ("succeeded", True, "wav"),
+    ]
+    assert {job["run"]["id"] for job in jobs} == {first["run"]["id"]}
+    assert service.audio(jobs[0]["id"]) == service.audio(first["id"])
+    assert (pushes(service), batch["gpu_seconds"]) == (before, 0)
+    assert cache(service)["hits"] == counted["hits"] + 3
+    assert cache(service)["gpu_seconds_saved"] > counted["gpu_seconds_saved"]
+
+    for file in (service.data_dir / "audio").glob(f"cache-{first['id']}*"):
+        file.unlink()
+    anew = [service.job(job["id"]) for job in finished_batch(service, items[:1])["jobs"]]
+    assert [(job["status"], job["cached"]) for job in anew] == [("succeeded", False)]
+    assert ask(service, "Of a batch.")["cached"]
+
+
+def finished_batch(service: Service, items: list[dict[str, Any]]) -> dict[str, Any]:
+    """The batch of these items once it has succeeded."""
+    batch = service.http.post("/batches", json={"items": items}).json()
+    path = batch["urls"]["self"]
+    ended = wait_for("the batch to end", lambda: (found := service.http.get(path).json())["finished_at"] and found)
+    assert ended["status"] == "succeeded", ended
+    found: dict[str, Any] = ended
+    return found
 
 
 def test_a_dry_run_knows_what_is_kept(service: Service) -> None:

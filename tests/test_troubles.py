@@ -1,7 +1,9 @@
 """What Kaggle, the disk and the notebooks do wrong, and what becomes of the jobs."""
 
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import nbformat
@@ -15,14 +17,58 @@ from tests.workers.emulator.driver import Emulator
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
-def notebooks_with(tmp_path: Path, code: str) -> Path:
-    """A copy of the notebooks in which hibari's runs end with this code."""
-    folder = tmp_path / "notebooks"
-    shutil.copytree(NOTEBOOKS, folder)
-    notebook = nbformat.read(folder / "hibari.ipynb", as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(code, id="added"))
-    nbformat.write(notebook, folder / "hibari.ipynb")
-    return folder
+# Doubles of hibari, each with something that its notebook does wrong at its end.
+TROUBLES: Mapping[str, str] = {
+    "falling": "import os\nos.remove('result.json')\nraise RuntimeError('the engine fell over')",
+    "outdated": "",
+    "littering": """
+import pathlib
+for i in range(600):
+    pathlib.Path(f'extra-{i:03}.wav').write_bytes(b'RIFF')
+""",
+    "tampering": """
+import pathlib
+first = sorted(pathlib.Path('.').glob('*.wav'))[0]
+first.write_bytes(first.read_bytes()[:-2])
+""",
+    "silent": """
+silent = ENTRIES[0]
+frames = round(silent["duration_seconds"] * SAMPLE_RATE)
+content = wav(np.zeros(frames, np.float32))
+write_whole(OUTPUT / silent["file"], content)
+silent["sha256"] = hashlib.sha256(content).hexdigest()
+write_whole(OUTPUT / "result.json", json.dumps(RESULT).encode())
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose providers include the doubles."""
+    folder = tmp_path_factory.mktemp("troubled")
+    notebooks = folder / "notebooks"
+    shutil.copytree(NOTEBOOKS, notebooks)
+    manifest = (notebooks / "hibari.toml").read_text()
+    for name, code in TROUBLES.items():
+        (notebooks / f"{name}.toml").write_text(manifest.replace('name = "hibari"', f'name = "{name}"', 1))
+        notebook = nbformat.read(notebooks / "hibari.ipynb", as_version=4)
+        notebook.cells.append(nbformat.v4.new_code_cell(code, id="added"))
+        nbformat.write(notebook, notebooks / f"{name}.ipynb")
+    source = (notebooks / "outdated.ipynb").read_text()
+    assert "import hibari" in source
+    (notebooks / "outdated.ipynb").write_text(source.replace("import hibari", "import hibari_of_last_year"))
+    service = Service(folder / "data", {"KAVOX_NOTEBOOKS_DIR": notebooks})
+    service.start()
+    yield service
+    service.end_everything()
+
+
+def two_of(service: Service, provider: str) -> list[dict[str, Any]]:
+    """Two jobs that shared a run of this provider, ended, in the order of their ids."""
+    jobs = [service.submit(text, provider=provider) for text in ("The first of two.", "The second of two.")]
+    done = [service.finished(str(job["id"])) for job in sorted(jobs, key=lambda job: str(job["id"]))]
+    assert len({job["run"]["id"] for job in done}) == 1
+    return done
 
 
 def running_kernel(service: Service) -> str | None:
@@ -87,96 +133,71 @@ def test_an_unreliable_kaggle_costs_time_and_nothing_else(service: Service) -> N
     assert service.kaggle_stats()["pushes_accepted"] - before == 1
 
 
-def test_a_notebook_that_fails_fails_its_job_with_the_cause(start_service: StartService, tmp_path: Path) -> None:
+def test_a_notebook_that_fails_fails_its_job_with_the_cause(troubled: Service) -> None:
     """Without a result.json there is no success, and the error holds what the log says."""
-    folder = notebooks_with(tmp_path, "import os\nos.remove('result.json')\nraise RuntimeError('the engine fell over')")
-    service = start_service(KAVOX_NOTEBOOKS_DIR=folder)
-    done = service.finished(service.submit("This will not be spoken.")["id"])
+    done = troubled.finished(troubled.submit("This will not be spoken.", provider="falling")["id"])
     assert done["status"] == "failed"
     assert done["error"]["code"] == "notebook_failed"
     assert "the engine fell over" in done["error"]["detail"]
-    assert service.http.get(f"/jobs/{done['id']}/audio").status_code == 409
+    assert troubled.http.get(f"/jobs/{done['id']}/audio").status_code == 409
 
 
-def test_a_changed_image_is_told_as_one(start_service: StartService, tmp_path: Path) -> None:
+def test_a_changed_image_is_told_as_one(troubled: Service) -> None:
     """A package that cannot be imported any more fails the job, which names it and says what to do."""
-    folder = notebooks_with(tmp_path, "")
-    source = (folder / "hibari.ipynb").read_text()
-    assert "import hibari" in source
-    (folder / "hibari.ipynb").write_text(source.replace("import hibari", "import hibari_of_last_year"))
-    service = start_service(KAVOX_NOTEBOOKS_DIR=folder)
-    done = service.finished(service.submit("This will not be spoken.")["id"])
+    done = troubled.finished(troubled.submit("This will not be spoken.", provider="outdated")["id"])
     assert done["error"]["code"] == "image_changed"
     assert "No module named 'hibari_of_last_year'" in done["error"]["detail"]
     assert "Update Kavox" in done["error"]["detail"]
-    log = service.http.get(done["urls"]["logs"]).json()
+    log = troubled.http.get(done["urls"]["logs"]).json()
     assert (log["job"], log["run"], log["complete"]) == (done["id"], done["run"]["id"], True)
     assert any("hibari_of_last_year" in line["text"] for line in log["lines"])
     assert not any("Debugger warning" in line["text"] for line in log["lines"])
 
 
-def test_only_what_the_result_names_is_fetched(start_service: StartService, tmp_path: Path) -> None:
+def test_only_what_the_result_names_is_fetched(troubled: Service) -> None:
     """Of 600 more output files, listed over two pages and wavs among them, not one is downloaded."""
-    code = "import pathlib\nfor i in range(600):\n    pathlib.Path(f'extra-{i:03}.wav').write_bytes(b'RIFF')"
-    service = start_service(KAVOX_NOTEBOOKS_DIR=notebooks_with(tmp_path, code))
-    jobs = [service.submit(text) for text in ("The first of two.", "The second of two.")]
-    for job in jobs:
-        done = service.finished(job["id"])
-        assert done["status"] == "succeeded", done["error"]
-    stats = service.kaggle_stats()
-    assert stats["pushes_accepted"] == 1
-    assert stats["downloads"] == {"result.json": 1, **{f"{job['id']}.wav": 1 for job in jobs}}
+    before = troubled.kaggle_stats()["downloads"]
+    jobs = two_of(troubled, "littering")
+    assert [job["status"] for job in jobs] == ["succeeded", "succeeded"], jobs
+    after = troubled.kaggle_stats()["downloads"]
+    fetched = {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
+    assert fetched == {"result.json": 1, **{f"{job['id']}.wav": 1 for job in jobs}}
 
 
-def test_a_tampered_wav_is_rejected_and_its_neighbour_published(start_service: StartService, tmp_path: Path) -> None:
+def test_a_tampered_wav_is_rejected_and_its_neighbour_published(troubled: Service) -> None:
     """Audio that is not what result.json says never reaches a job; one bad item fails alone."""
-    code = (
-        "import pathlib\nfirst = sorted(pathlib.Path('.').glob('*.wav'))[0]\nfirst.write_bytes(first.read_bytes()[:-2])"
-    )
-    service = start_service(KAVOX_NOTEBOOKS_DIR=notebooks_with(tmp_path, code))
-    jobs = [service.submit(text) for text in ("The first of two.", "The second of two.")]
-    bad, good = (service.finished(job["id"]) for job in sorted(jobs, key=lambda job: str(job["id"])))
+    bad, good = two_of(troubled, "tampering")
     assert bad["status"] == "failed"
     assert bad["error"]["code"] == "audio_rejected"
     assert good["status"] == "succeeded", good["error"]
 
 
-def test_a_silent_wav_is_rejected_and_its_neighbour_published(start_service: StartService, tmp_path: Path) -> None:
+def test_a_silent_wav_is_rejected_and_its_neighbour_published(troubled: Service) -> None:
     """A wav may agree with result.json in every number and hold no speech all the same."""
-    code = """
-silent = ENTRIES[0]
-frames = round(silent["duration_seconds"] * SAMPLE_RATE)
-content = wav(np.zeros(frames, np.float32))
-write_whole(OUTPUT / silent["file"], content)
-silent["sha256"] = hashlib.sha256(content).hexdigest()
-write_whole(OUTPUT / "result.json", json.dumps(RESULT).encode())
-"""
-    service = start_service(KAVOX_NOTEBOOKS_DIR=notebooks_with(tmp_path, code))
-    jobs = [service.submit(text) for text in ("The first of two.", "The second of two.")]
-    bad, good = (service.finished(job["id"]) for job in jobs)
+    bad, good = two_of(troubled, "silent")
     assert bad["error"]["code"] == "audio_rejected"
     assert "the clip is silent" in bad["error"]["detail"]
     assert good["audio"]["checks"]["passed"] is True
     assert good["audio"]["checks"]["peak"] > 0.05
-    log = service.http.get(good["urls"]["logs"], headers={"Accept": "text/plain"})
+    log = troubled.http.get(good["urls"]["logs"], headers={"Accept": "text/plain"})
     assert good["id"] in log.text
     assert log.headers["content-type"].startswith("text/plain")
 
 
-def test_a_run_waits_for_a_full_disk_to_be_cleared(start_service: StartService) -> None:
+def test_a_run_waits_for_a_full_disk_to_be_cleared(troubled: Service) -> None:
     """Audio that cannot be stored is stored later: the job waits, says why, and then succeeds."""
-    service = start_service()
-    audio = service.data_dir / "audio"
-    audio.rmdir()
+    before = troubled.kaggle_stats()["pushes_accepted"]
+    audio = troubled.data_dir / "audio"
+    elsewhere = audio.rename(audio.with_name("elsewhere"))
     audio.write_text("in the way")
-    job = service.submit("There is no room for this yet.")
-    waiting = wait_for("the job to wait", lambda: service.job(job["id"])["waiting"])
+    job = troubled.submit("There is no room for this yet.")
+    waiting = wait_for("the job to wait", lambda: troubled.job(job["id"])["waiting"])
     assert waiting["code"] == "storage_full"
     audio.unlink()
-    audio.mkdir()
-    done = service.finished(job["id"])
+    elsewhere.rename(audio)
+    done = troubled.finished(job["id"])
     assert done["status"] == "succeeded", done["error"]
-    assert service.kaggle_stats()["pushes_accepted"] == 1
+    assert troubled.kaggle_stats()["pushes_accepted"] - before == 1
 
 
 def test_jobs_wait_for_a_kaggle_that_cannot_be_reached(start_service: StartService) -> None:

@@ -54,6 +54,10 @@ def account(settings: Settings) -> Generator[Finding, None, bool]:
     if settings.kaggle_mode is None:
         yield Finding.unknown("credentials", _NONE, f"to use Kaggle, {NEW_TOKEN}")
         return False
+    if settings.kaggle_mode == "real" and find_kaggle_credentials() is None:
+        # Only an API process can do without.
+        yield Finding.failed("credentials", "KAVOX_KAGGLE_API_URL names Kaggle, and none are found", NEW_TOKEN)
+        return False
     # Asked whose account it is, not told by KAVOX_KERNEL_ID.
     host = kaggle_host(settings.model_copy(update={"kernel_id": None}))
     try:

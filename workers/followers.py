@@ -1,4 +1,4 @@
-"""Jobs that share the synthesis of another one, their leader: they end as it does.
+"""Jobs that share the synthesis of another one, their leader, or have kept speech for a leader: they end as it does.
 
     the leader succeeded        each of them gets the audio, in its own format
     it failed                   so do they: the same would fail again
@@ -34,6 +34,7 @@ from app.shared.errors import ConversionFailed, Gone, KavoxError
 from app.shared.job import Job, JobStatus, change, from_fields
 from app.shared.job_queue import JobQueue
 from app.shared.metrics import count
+from app.shared.result_cache import FORGET, PREFIX, Entry
 from app.shared.scratch import Scratch
 from app.shared.submission import LEADER_SECONDS
 from app.shared.transition import LANE_LUA, TRANSITION, transition_arguments
@@ -65,6 +66,8 @@ return 1
 """
 
 _AT_ONCE = 200
+# Other formats may have to be made of kept speech, and the rest of the sweep waits meanwhile.
+_KEPT_SECONDS = 3.0
 
 
 class Followers:
@@ -77,15 +80,23 @@ class Followers:
         self._scratch = scratch
         self._lead = redis.register_script(_LEAD)
         self._transition = redis.register_script(TRANSITION)
+        self._forget = redis.register_script(FORGET)
 
     def settle_all(self) -> None:
-        """Ends what waits for a synthesis that has ended."""
+        """Ends what waits for a synthesis that has ended, and some of what waits for kept speech."""
+        until = time.monotonic() + _KEPT_SECONDS
+        for leader_id in self._redis.sscan_iter(keys.FOLLOWED, match=f"{PREFIX}*", count=1000):
+            self._settle_followers(leader_id, self._kept(leader_id))
+            if time.monotonic() > until:
+                break
         self.settle(cast("list[str]", self._redis.srandmember(keys.FOLLOWED, _AT_ONCE)))
 
     def settle(self, leaders: Sequence[str]) -> None:
         """Ends what waits for those of these jobs that have ended."""
         followed = self._redis.smismember(keys.FOLLOWED, list(leaders)) if leaders else []
         for leader_id in (leader for leader, is_followed in zip(leaders, followed, strict=True) if is_followed):
+            if leader_id.startswith(PREFIX):
+                continue
             leader = self._read(leader_id)
             if leader is None or leader.status.terminal:
                 self._settle_followers(leader_id, leader)
@@ -113,6 +124,8 @@ class Followers:
             try:
                 self._succeed(leader, job)
             except Gone:
+                if leader.id.startswith(PREFIX):
+                    self._forget(args=[job.result_key, leader.id])
                 return False
             except ConversionFailed as error:
                 self._end(job, JobStatus.FAILED, error=error.view())
@@ -159,6 +172,23 @@ class Followers:
         if met == JobStatus.QUEUED:
             log.info("job ended", job=job.id, status=to)
         return met
+
+    def _kept(self, leader_id: str) -> Job | None:
+        """Kept speech as a job that has succeeded with it; None when it is kept no more."""
+        for job in filter(None, map(self._read, cast("set[str]", self._redis.smembers(keys.FOLLOWERS + leader_id)))):
+            stored = cast("str | None", self._redis.get(keys.RESULT + job.result_key))
+            entry = Entry.from_json(stored) if stored else None
+            if entry is None or entry.file_id != leader_id:
+                return None
+            return replace(
+                job,
+                id=leader_id,
+                status=JobStatus.SUCCEEDED,
+                audio=entry.audio,
+                run=entry.run,
+                gpu_seconds=entry.gpu_seconds,
+            )
+        return None
 
     def _read(self, job_id: str) -> Job | None:
         fields = cast("dict[str, str]", self._redis.hgetall(keys.JOB + job_id))

@@ -1,7 +1,9 @@
 """The places that execute notebooks, as the settings say."""
 
+import os
+
 from app.shared.errors import ConfigurationError
-from app.shared.kaggle_credentials import KaggleCredentials, find_kaggle_credentials
+from app.shared.kaggle_credentials import KaggleCredentials, find_kaggle_credentials, unreadable_credentials
 from app.shared.settings import Settings
 from workers.kaggle import KaggleHost
 from workers.kernel_metadata import load_kernel_metadata
@@ -14,6 +16,10 @@ def kaggle_host(settings: Settings) -> KaggleHost:
     # The stand-in must never be shown credentials of a real account.
     stand_in = KaggleCredentials(username=settings.emulator_username, key=settings.emulator_key)
     credentials = stand_in if emulated else find_kaggle_credentials()
+    if credentials is None and (hidden := unreadable_credentials()):
+        raise ConfigurationError(
+            f"{hidden} cannot be read: it must belong to the worker's user, whose id is {os.getuid()}"
+        )
     if credentials is None:
         raise ConfigurationError(
             "no Kaggle credentials: put an API token (kaggle.com > Settings > API) into KAGGLE_API_TOKEN or "

@@ -1,13 +1,14 @@
 """The worker process: `python -m workers.main`.
 
 The main thread takes wake-ups from RQ and carries runs itself, without forking: RQ's work-horses outlive a killed
-worker and would go on beside their successor. A second thread says that the worker lives and sweeps, a third one
-delivers webhooks. SIGTERM lets a run go at its next recorded step.
+worker and would go on beside their successor. A second thread says that the worker lives, a third sweeps, and may have
+to wait for Kaggle, a fourth delivers webhooks. SIGTERM lets a run go at its next recorded step.
 """
 
 import signal
 import sys
 import threading
+from functools import partial
 from types import TracebackType
 
 import structlog
@@ -19,7 +20,7 @@ from rq.job import Job
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import QUEUE
 from app.shared.logs import set_up_logs
-from app.shared.presence import announce, depart
+from app.shared.presence import ANNOUNCED_EVERY_SECONDS, announce, depart
 from workers.runtime import Runtime, runtime
 from workers.stopping import Stopping
 from workers.sweep import PERIOD_SECONDS
@@ -50,10 +51,16 @@ def main() -> int:
         return EXIT_CONFIGURATION
     set_up_logs(parts.settings.log_level, parts.name)
     log.info("worker started", hosts=list(parts.presence.hosts))
-    sweeper = threading.Thread(target=_keep_sweeping, args=(parts,), name="sweep", daemon=True)
-    sweeper.start()
-    couriers = threading.Thread(target=parts.couriers.run, name="couriers", daemon=True)
-    couriers.start()
+    helpers = [
+        threading.Thread(target=target, name=name, daemon=True)
+        for name, target in (
+            ("presence", partial(_keep_announcing, parts)),
+            ("sweep", partial(_keep_sweeping, parts)),
+            ("couriers", parts.couriers.run),
+        )
+    ]
+    for helper in helpers:
+        helper.start()
     failures = 0
     while not parts.stopping.requested:
         _heed_signals(parts.stopping)
@@ -61,8 +68,8 @@ def main() -> int:
         _heed_signals(parts.stopping)
         # RQ gave up, mostly because Redis is gone: each attempt comes a little later, and none at once.
         parts.stopping.wait(min(5.0, 0.5 * (1 + failures)))
-    sweeper.join(timeout=2)
-    couriers.join(timeout=2)
+    for helper in helpers:
+        helper.join(timeout=2)
     return 0
 
 
@@ -99,21 +106,30 @@ def _note_failure(_job: Job, _kind: type[BaseException], error: BaseException, _
     return True
 
 
-def _keep_sweeping(parts: Runtime) -> None:
+def _keep_announcing(parts: Runtime) -> None:
     while True:
         try:
             announce(parts.redis, parts.presence)
+        except RedisError as error:
+            log.debug("sign of life not given", error=str(error))
+        if parts.stopping.wait(ANNOUNCED_EVERY_SECONDS):
+            break
+    try:
+        depart(parts.redis, parts.name)
+    except RedisError as error:
+        log.warning("departure not announced", error=str(error))
+
+
+def _keep_sweeping(parts: Runtime) -> None:
+    while True:
+        try:
             parts.sweep.sweep()
         except RedisError as error:
             log.debug("sweep skipped", error=str(error))
         except Exception:
             log.exception("sweep failed")
         if parts.stopping.wait(PERIOD_SECONDS):
-            break
-    try:
-        depart(parts.redis, parts.name)
-    except RedisError as error:
-        log.warning("departure not announced", error=str(error))
+            return
 
 
 if __name__ == "__main__":

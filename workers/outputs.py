@@ -6,13 +6,15 @@ and only when size, sha256, WAV header and duration agree with it. `audio_checks
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import soundfile
-from pydantic import BaseModel, ValidationError
+import structlog
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.shared.audio_formats import FORMATS, converted
 from app.shared.conversion import tag
@@ -24,11 +26,21 @@ from workers.kernel import KernelHost
 from workers.run import Run
 from workers.speech_bounds import expected_seconds
 
+log = structlog.get_logger()
+
 RESULT = "result.json"
 # WAV stores whole frames, and notebooks round the duration that they state; in seconds.
 _DURATION_TOLERANCE = 0.05
 _MAX_RESULT_BYTES = 16 * 1024**2
 _PLAIN_NAME = re.compile(r"^[A-Za-z0-9_-]+\.wav$")
+
+
+class _Span(BaseModel, allow_inf_nan=False):
+    start: float
+    end: float
+
+
+_SPANS = TypeAdapter(list[_Span])
 
 
 class ResultItem(BaseModel, allow_inf_nan=False):
@@ -42,6 +54,7 @@ class ResultItem(BaseModel, allow_inf_nan=False):
     duration_seconds: float | None = None
     seconds: float | None = None
     error: str | None = None
+    chunks: Any = None
 
 
 class ResultEngine(BaseModel):
@@ -64,7 +77,8 @@ class Result(BaseModel):
 
 @dataclass(frozen=True)
 class Audio:
-    """A wav that is what its item says."""
+    """A wav that is what its item says. `times` are when its chunks begin and end, in seconds, all in one row; empty
+    where that is not known, or there is one chunk only."""
 
     path: Path
     sha256: str
@@ -72,6 +86,7 @@ class Audio:
     sample_rate: int
     duration_seconds: float
     checks: dict[str, Any]
+    times: Sequence[float] = ()
 
     def view(self) -> dict[str, Any]:
         """What a job shows of its audio."""
@@ -82,6 +97,7 @@ class Audio:
             "bytes": self.size,
             "sha256": self.sha256,
             "checks": self.checks,
+            **({"times": list(self.times)} if self.times else {}),
         }
 
     def view_as(self, extension: str, made: Path, sample_rate: int) -> dict[str, Any]:
@@ -148,7 +164,25 @@ def checked(item: ResultItem, directory: Path, speech: Speech, provider: Provide
     if item.duration_seconds is None or abs(duration - item.duration_seconds) > _DURATION_TOLERANCE:
         raise AudioRejected(f"the wav lasts {duration:.2f} s, result.json says {item.duration_seconds} s")
     checks = check(path, len(speech.text), expected_seconds(speech, provider))
-    return Audio(path, sha256, path.stat().st_size, header.samplerate, duration, checks)
+    times = _times(item, len(provider.chunks(speech.text, speech.language)), duration)
+    return Audio(path, sha256, path.stat().st_size, header.samplerate, duration, checks, times)
+
+
+def _times(item: ResultItem, chunks: int, duration: float) -> Sequence[float]:
+    """When the item's chunks are heard. Captions are not worth a job's audio: times that cannot be are left out."""
+    if item.chunks is None or chunks == 1:
+        return ()
+    try:
+        given = _SPANS.validate_python(item.chunks)
+    except ValidationError:
+        log.warning("chunk times dropped", job=item.id, reason="they are not pairs of start and end")
+        return ()
+    times = [round(time, 3) for span in given for time in (span.start, span.end)]
+    row = [0.0, *times, duration + _DURATION_TOLERANCE]
+    if len(given) != chunks or any(earlier > later for earlier, later in pairwise(row)):
+        log.warning("chunk times dropped", job=item.id, reason="they do not fit the chunks and the duration")
+        return ()
+    return times
 
 
 def tagged(audio: Audio, tags: Mapping[str, str]) -> Audio:

@@ -1,4 +1,7 @@
-"""Removes what has been kept for long enough: audio, the logs of runs, and at last the records of jobs."""
+"""Removes what has been kept for long enough: audio, the logs of runs, and at last the records of jobs and batches."""
+
+import time
+from typing import cast
 
 import structlog
 from redis import Redis
@@ -10,7 +13,7 @@ from app.shared.deliveries import forget_deliveries
 from app.shared.errors import StoreUnavailable
 from app.shared.job import Job
 from app.shared.settings import Settings
-from workers.job_index import jobs_before
+from workers.job_index import AT_ONCE, jobs_before
 from workers.run_logs import RunLogs
 
 log = structlog.get_logger()
@@ -26,9 +29,11 @@ class Retention:
         self._hours = settings.result_ttl_hours
 
     def expire(self) -> None:
-        """Audio and logs after the retention time, a job's record after as long again."""
+        """Audio and logs after the retention time, the records of jobs and batches after as long again."""
         self._expire_audio()
         self._expire_records()
+        self._expire_joined()
+        self._expire_batches()
         self._logs.expire(self._hours)
 
     def _expire_audio(self) -> None:
@@ -64,3 +69,40 @@ class Retention:
                 pipeline.zrem(f"{mine}:{job.status}", job.id)
                 pipeline.zrem(keys.EXPIRED, job.id)
                 pipeline.execute()
+
+    def _expire_joined(self) -> None:
+        """The audio of batches that was joined, with their jobs' audio."""
+        for batch_id in self._ended_before(keys.BATCHES_ENDED, self._hours):
+            if self._removed_files(batch_id):
+                with self._redis.pipeline() as pipeline:
+                    ended = self._redis.zscore(keys.BATCHES_ENDED, batch_id) or 0.0
+                    pipeline.zadd(keys.BATCHES_EXPIRED, {batch_id: ended})
+                    pipeline.zrem(keys.BATCHES_ENDED, batch_id)
+                    pipeline.execute()
+
+    def _expire_batches(self) -> None:
+        for batch_id in self._ended_before(keys.BATCHES_EXPIRED, 2 * self._hours):
+            key = keys.BATCH + batch_id
+            # What was begun before its jobs' audio went may have come after it.
+            if self._removed_files(batch_id):
+                caller = cast("str", self._redis.hget(key, "caller"))
+                with self._redis.pipeline() as pipeline:
+                    pipeline.delete(key, f"{key}:jobs", f"{key}:files")
+                    pipeline.zrem(f"{keys.BATCHES}{caller}", batch_id)
+                    pipeline.zrem(keys.BATCHES_EXPIRED, batch_id)
+                    pipeline.execute()
+
+    def _removed_files(self, batch_id: str) -> bool:
+        """Whether the audio that was joined for the batch is gone."""
+        names = cast("set[str]", self._redis.smembers(f"{keys.BATCH}{batch_id}:files"))
+        try:
+            for name in names:
+                self._audio.delete(name)
+        except StoreUnavailable as error:
+            log.warning("joined audio not removed yet", batch=batch_id, detail=error.detail)
+            return False
+        return True
+
+    def _ended_before(self, index: str, hours: float) -> list[str]:
+        before = time.time() - hours * 3600
+        return cast("list[str]", self._redis.zrangebyscore(index, "-inf", before, start=0, num=AT_ONCE))

@@ -12,7 +12,7 @@ from redis import Redis
 from app.shared.audio_store import AudioStore
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import JobQueue
-from app.shared.presence import Presence
+from app.shared.presence import Presence, is_machine_gone, new_name
 from app.shared.provider import Provider, load_providers
 from app.shared.redis_client import connect, connect_for_queue, connect_for_rq_worker
 from app.shared.scratch import Scratch
@@ -44,7 +44,7 @@ from workers.synthesis import Synthesis
 from workers.verdicts import Verdicts
 from workers.voice_records import VoiceRecords
 
-# Less than a worker's sign of life lasts, which comes from the same loop.
+# While it is waited for, nobody sweeps here.
 _QUOTA_TIMEOUT_SECONDS = 8.0
 
 
@@ -56,7 +56,7 @@ class Runtime:
             raise ConfigurationError("KAVOX_REDIS_URL is not set: name a server, or use kavox serve, which has one")
         self.settings = settings
         self.stopping = Stopping()
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() // 1_000_000:x}"
+        self.name = new_name()
         self.redis = connect(settings.redis_url)
         self.rq_connection = connect_for_rq_worker(settings.redis_url)
         self.queue = JobQueue(connect_for_queue(settings.redis_url))
@@ -67,13 +67,13 @@ class Runtime:
         scratch = Scratch(settings.data_dir / "scratch")
         scratch.clear()
         local_providers = _local_providers(providers)
-        self.presence = Presence(self.name, time.time(), sorted(hosts), local_providers)
+        machine = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+        self.presence = Presence(self.name, machine, time.time(), sorted(hosts), local_providers)
         runs, lanes, logs = RunStore(self.redis, self.name), Lanes(self.redis), RunLogs(self.redis, audio)
         voices, datasets = (
             VoiceRecords(self.redis),
             {kaggle.name: KaggleDatasets(kaggle.client, settings.kernel_prefix)},
         )
-        machine = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
         quota = QuotaGate(
             redis=self.redis,
             book=_quota_book(self.redis, kaggle, settings),
@@ -144,6 +144,7 @@ class Runtime:
                 followers=followers,
             ),
             machine=machine,
+            is_gone=lambda other: is_machine_gone(self.redis, other),
             stopping=self.stopping,
         )
 

@@ -43,7 +43,6 @@ log = structlog.get_logger()
 
 _ABANDONED_SECONDS = 600  # after its deadline: a local run that its own machine has not ended is then anybody's
 
-
 # How many polls in short order follow the end of a session's log.
 _STALE_POLLS = 24
 
@@ -67,8 +66,10 @@ class Synthesis:
         verdicts: Verdicts,
         publisher: Publisher,
         machine: str,
+        is_gone: Callable[[str], bool],
         stopping: Stopping,
     ) -> None:
+        """`machine` is this one; `is_gone` says of another whether its runs, and the notebooks there, are lost."""
         self._settings = settings
         self._runs = runs
         self._lanes = lanes
@@ -82,6 +83,7 @@ class Synthesis:
         self._verdicts = verdicts
         self._publisher = publisher
         self._machine = machine
+        self._is_gone = is_gone
         self._stopping = stopping
 
     def run_lane(self, lane: str) -> None:
@@ -101,7 +103,7 @@ class Synthesis:
         abandoned = (
             time.time() - run.created_at > run.timeout_seconds(self._settings.run_timeout_minutes) + _ABANDONED_SECONDS
         )
-        if run.machine not in {"", self._machine} and not abandoned:
+        if run.machine not in {"", self._machine} and not abandoned and not self._is_gone(run.machine):
             return
         run = self._runs.acquire(run_id)
         if run is not None:

@@ -9,9 +9,11 @@ new            a job in its lane, whose workers are woken
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 import structlog
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
@@ -58,7 +60,7 @@ async def accept(
             await owned.submissions.discard(job.id, entry)
     structlog.contextvars.bind_contextvars(job=submitted.job_id)
     if submitted.wakes:
-        await _wake(owned.queue, job)
+        await wake(owned.queue, job.speech.lane)
     if submitted.job_id != job.id:
         return await _known(submitted.job_id, caller, owned)
     return await owned.jobs.seen(job, submitted.place)
@@ -66,10 +68,26 @@ async def accept(
 
 async def admitted(speech_request: SpeechRequest, caller: str, owned: Resources) -> Job:
     """The request as a job that nobody knows of yet. Raises RequestRefused, naming the field."""
+    cloned = await cloned_voice(speech_request.voice, owned.voices, caller)
+    asks = owned.admission.asks_workers(speech_request, cloned)
+    return job_of(speech_request, caller, owned, await local_providers(owned.redis) if asks else set(), cloned)
+
+
+async def local_providers(redis: Redis) -> set[str]:
+    """The providers that a living worker has the packages of."""
+    return {name for worker in await living_workers(redis) for name in worker.local_providers}
+
+
+def job_of(
+    speech_request: SpeechRequest,
+    caller: str,
+    owned: Resources,
+    local_providers: Collection[str],
+    cloned: ClonedVoice | None,
+    batch: str = "",
+) -> Job:
+    """`admitted` for whoever has looked after voices and workers before; `batch` is the id of the job's batch."""
     admission = owned.admission
-    cloned = await _cloned_voice(speech_request, owned.voices, caller)
-    workers = await living_workers(owned.redis) if admission.asks_workers(speech_request, cloned) else []
-    local_providers = {name for worker in workers for name in worker.local_providers}
     speech = admission.admit(speech_request, local_providers, cloned)
     fallback, warnings = admit_fallback(admission, speech_request, speech, local_providers, cloned)
     if warnings:
@@ -87,6 +105,7 @@ async def admitted(speech_request: SpeechRequest, caller: str, owned: Resources)
         speech=speech,
         fallback=fallback,
         deadline=now + longest,
+        batch=batch,
         webhook=webhook,
         result_key=result_key(caller, speech, admission.providers[speech.provider].revision) if cacheable else "",
     )
@@ -108,9 +127,8 @@ async def _known(job_id: str, caller: str, owned: Resources) -> Seen:
         raise Gone("what this request led to has expired; send it under a new key") from None
 
 
-async def _cloned_voice(speech_request: SpeechRequest, voices: VoiceStore, caller: str) -> ClonedVoice | None:
-    """The caller's own voice that is asked for, None for one of a manifest. Raises RequestRefused for nobody's."""
-    voice_id = speech_request.voice
+async def cloned_voice(voice_id: str | None, voices: VoiceStore, caller: str) -> ClonedVoice | None:
+    """The caller's own voice of this id, None for one of a manifest. Raises RequestRefused for nobody's."""
     if voice_id is None or not is_voice_id(voice_id):
         return None
     try:
@@ -119,9 +137,10 @@ async def _cloned_voice(speech_request: SpeechRequest, voices: VoiceStore, calle
         raise RequestRefused("voice", error.detail, code="unknown_voice") from None
 
 
-async def _wake(wakeups: JobQueue, job: Job) -> None:
+async def wake(wakeups: JobQueue, lane: str) -> None:
+    """Has a worker look into the lane."""
     try:
-        await run_in_threadpool(wakeups.wake_lane, job.speech.lane)
+        await run_in_threadpool(wakeups.wake_lane, lane)
     except RedisError as error:
-        # The job is accepted all the same: the workers' sweep finds it in its lane.
-        log.warning("no worker woken", lane=job.speech.lane, error=str(error))
+        # What is in it is accepted all the same: the workers' sweep finds it.
+        log.warning("no worker woken", lane=lane, error=str(error))

@@ -87,7 +87,7 @@ class Admission:
         language = provider.language(request.language, speaker.languages, speaker.label)
         audio_format(request.format)  # raises for one that there is not
         _check_seed(request.seed, provider)
-        _check_metadata(request)
+        check_metadata(request.metadata)
         self._check_length(request.text, provider)
         host, warnings = self._place(request.gpu, provider, local_providers)
         return Speech(
@@ -200,10 +200,11 @@ def _check_seed(seed: int | None, provider: Provider) -> None:
         raise RequestRefused("seed", detail, code="unsupported_seed")
 
 
-def _check_metadata(request: SpeechRequest) -> None:
-    if not request.metadata:
+def check_metadata(metadata: Mapping[str, object]) -> None:
+    """Raises RequestRefused for more than is kept."""
+    if not metadata:
         return
-    size = len(json.dumps(request.metadata, ensure_ascii=False).encode())
+    size = len(json.dumps(metadata, ensure_ascii=False).encode())
     if size > MAX_METADATA_BYTES:
         detail = f"the metadata takes {size} bytes; at most {MAX_METADATA_BYTES} are kept"
         raise RequestRefused("metadata", detail, code="metadata_too_large")

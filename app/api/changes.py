@@ -1,4 +1,4 @@
-"""Waiting for jobs without asking: one subscription of the process to what Redis says has changed, for all who wait.
+"""Waiting without asking: one subscription of the process to what Redis says has changed, for all who wait.
 
     scripts that change a job ──PUBLISH──► listen ──► stale ids ──► tell: one read of them all ──► each Watch
 
@@ -11,6 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 from redis.asyncio import Redis
@@ -19,7 +20,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from app.shared import keys
-from app.shared.job import Job
+from app.shared.batch import is_batch_id
+from app.shared.batch_store import BatchStore
 from app.shared.job_store import JobStore, Seen
 
 _REFRESH_SECONDS = 20.0
@@ -30,20 +32,36 @@ _AT_ONCE = 200
 log = structlog.get_logger(__name__)
 
 
-class Watch:
-    """One client's wait for one job. `over` once it must not wait any longer, whatever the job does."""
+class Watched(Protocol):
+    """A job or a batch as it was read; `lane` is whose changes concern it too, '' for none."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def lane(self) -> str: ...
+
+    @property
+    def ended(self) -> bool: ...
+
+
+Subject = TypeVar("Subject", bound=Watched)
+
+
+class Watch(Generic[Subject]):
+    """One client's wait for one job or batch. `over` once it must not wait any longer, whatever becomes of that."""
 
     def __init__(self, lane: str) -> None:
         self.lane = lane
         self.over = False
-        self._latest: Seen | None = None
+        self._latest: Subject | None = None
         self._changed = asyncio.Event()
 
-    def tell(self, seen: Seen) -> None:
+    def tell(self, seen: Subject) -> None:
         """There is something to look at; what was not looked at before is forgotten."""
         self._latest = seen
         # A job that falls back goes to another lane.
-        self.lane = seen.job.speech.lane
+        self.lane = seen.lane
         self._changed.set()
 
     def close(self) -> None:
@@ -51,38 +69,39 @@ class Watch:
         self.over = True
         self._changed.set()
 
-    async def news(self) -> Seen | None:
-        """The job as it is now, after it has been read anew; None when the wait is over."""
+    async def news(self) -> Subject | None:
+        """How it is now, after it has been read anew; None when the wait is over."""
         await self._changed.wait()
         self._changed.clear()
         return None if self.over else self._latest
 
 
 class Changes:
-    """Tells watches of their jobs. `leaving` says whether the process is about to end."""
+    """Tells watches of what they watch. `leaving` says whether the process is about to end."""
 
-    def __init__(self, redis: Redis, jobs: JobStore, leaving: Callable[[], bool]) -> None:
+    def __init__(self, redis: Redis, jobs: JobStore, batches: BatchStore, leaving: Callable[[], bool]) -> None:
         self._redis = redis
         self._jobs = jobs
+        self._batches = batches
         self._leaving = leaving
-        self._watches: dict[str, set[Watch]] = defaultdict(set)
+        self._watches: dict[str, set[Watch[Any]]] = defaultdict(set)
         self._stale: set[str] = set()
         self._wanted = asyncio.Event()
 
     @contextmanager
-    def watch(self, job: Job) -> Iterator[Watch]:
-        """A watch of this job, which was read a moment ago: what has changed since then is the first news."""
-        watch = Watch(job.speech.lane)
+    def watch(self, seen: Subject) -> Iterator[Watch[Subject]]:
+        """A watch of what was read a moment ago: what has changed since then is the first news."""
+        watch = Watch[Subject](seen.lane)
         if self._leaving():
             watch.close()
-        self._watches[job.id].add(watch)
-        self._read_anew([job.id])
+        self._watches[seen.id].add(watch)
+        self._read_anew([seen.id])
         try:
             yield watch
         finally:
-            self._watches[job.id].discard(watch)
-            if not self._watches[job.id]:
-                del self._watches[job.id]
+            self._watches[seen.id].discard(watch)
+            if not self._watches[seen.id]:
+                del self._watches[seen.id]
 
     async def serve(self) -> None:
         """Does the work until it is cancelled. After a defect all parts begin anew, so that nobody waits in vain."""
@@ -122,12 +141,12 @@ class Changes:
 
     def _note(self, channel: str, subject: str) -> None:
         if channel == keys.CHANGED_LANE:
-            self._read_anew(job for job, watches in self._watches.items() if next(iter(watches)).lane == subject)
+            self._read_anew(one for one, watches in self._watches.items() if next(iter(watches)).lane == subject)
         elif subject in self._watches:
             self._read_anew([subject])
 
-    def _read_anew(self, jobs: Iterable[str]) -> None:
-        self._stale.update(jobs)
+    def _read_anew(self, ids: Iterable[str]) -> None:
+        self._stale.update(ids)
         if self._stale:
             self._wanted.set()
 
@@ -148,14 +167,16 @@ class Changes:
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._read_anew(stale)
 
-    async def _tell_of(self, job_ids: Sequence[str]) -> None:
-        for seen in await self._read(job_ids):
-            for watch in self._watches.get(seen.job.id, ()):
+    async def _tell_of(self, ids: Sequence[str]) -> None:
+        for seen in await self._read(ids):
+            for watch in self._watches.get(seen.id, ()):
                 watch.tell(seen)
 
-    async def _read(self, job_ids: Sequence[str]) -> Sequence[Seen]:
-        jobs = await self._jobs.read(job_ids)
-        return [Seen(job, standing) for job, standing in zip(jobs, await self._jobs.standings(jobs), strict=True)]
+    async def _read(self, ids: Sequence[str]) -> Sequence[Watched]:
+        batches = [one for one in ids if is_batch_id(one)]
+        jobs = await self._jobs.read([one for one in ids if not is_batch_id(one)])
+        seen = [Seen(job, standing) for job, standing in zip(jobs, await self._jobs.standings(jobs), strict=True)]
+        return [*seen, *(await self._batches.read(batches) if batches else ())]
 
     async def _end_with_process(self) -> None:
         """The server waits for open connections before it ends, so these must not wait for their jobs."""

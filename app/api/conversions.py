@@ -5,6 +5,9 @@ on by itself, and is there when the caller comes back.
 """
 
 import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.problems import ConversionPending
 from app.shared.audio_formats import FORMATS, WAV, AudioFormat, kept_name
 from app.shared.audio_store import AudioStore
-from app.shared.conversion import keep, provenance
+from app.shared.conversion import join, keep, provenance
 from app.shared.errors import Gone, KavoxError
 from app.shared.job import Job
 from app.shared.scratch import Scratch
@@ -32,6 +35,8 @@ class Conversions:
         self._audio = audio
         self._scratch = scratch
         self._turns = asyncio.Semaphore(AT_ONCE)
+        # Hours of speech take minutes, and others wait for seconds of it.
+        self._joining_turn = asyncio.Semaphore(1)
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
     async def ready(self, job: Job, wanted: AudioFormat, patience_seconds: float = PATIENCE_SECONDS) -> int:
@@ -48,7 +53,37 @@ class Conversions:
             # What the job announces was made by its worker: another file in its place would not be what was announced.
             if wanted.name in {WAV, audio["format"]}:
                 raise
-        task = self._under_way.get(name) or self._start(name, job, wanted)
+        make = partial(self._make, name, job, wanted)
+        return await self._made(name, wanted, make, self._turns, patience_seconds)
+
+    async def joined(
+        self,
+        name: str,
+        wavs: Sequence[str],
+        wanted: AudioFormat,
+        rate: int,
+        gap_seconds: float,
+        tags: Mapping[str, str],
+    ) -> int:
+        """The size of `name` in the store once these wavs are kept there as one file, as `conversion.join` makes it.
+
+        Raises what `ready` raises.
+        """
+        try:
+            return await self._audio.size(name)
+        except Gone:
+            make = partial(self._join, name, wavs, wanted, rate, gap_seconds, tags)
+        return await self._made(name, wanted, make, self._joining_turn, PATIENCE_SECONDS)
+
+    async def _made(
+        self,
+        name: str,
+        wanted: AudioFormat,
+        make: Callable[[], None],
+        turns: asyncio.Semaphore,
+        patience_seconds: float,
+    ) -> int:
+        task = self._under_way.get(name) or self._start(name, make, turns)
         try:
             async with asyncio.timeout(patience_seconds):
                 # The others wait for it too, and so may this caller, next time.
@@ -57,17 +92,17 @@ class Conversions:
             raise ConversionPending(f"the audio is still being made into {wanted.name}; come back for it") from None
         return await self._audio.size(name)
 
-    def _start(self, name: str, job: Job, wanted: AudioFormat) -> asyncio.Task[None]:
+    def _start(self, name: str, make: Callable[[], None], turns: asyncio.Semaphore) -> asyncio.Task[None]:
         if len(self._under_way) >= MOST_WAITING:
             raise ConversionPending("too many conversions are waiting; come back, or ask for the job's own format")
-        task = asyncio.create_task(self._in_turn(name, job, wanted))
+        task = asyncio.create_task(self._in_turn(make, turns))
         self._under_way[name] = task
         task.add_done_callback(lambda done: self._forget(name, done))
         return task
 
-    async def _in_turn(self, name: str, job: Job, wanted: AudioFormat) -> None:
-        async with self._turns:
-            await run_in_threadpool(self._make, name, job, wanted)
+    async def _in_turn(self, make: Callable[[], None], turns: asyncio.Semaphore) -> None:
+        async with turns:
+            await run_in_threadpool(make)
 
     def _forget(self, name: str, task: asyncio.Task[None]) -> None:
         del self._under_way[name]
@@ -86,3 +121,25 @@ class Conversions:
             # It expired meanwhile. Retention removes the wav first: what is kept while the wav is there goes with it.
             self._audio.delete(name)
             raise Gone("the audio is no longer stored", code="audio_expired")
+
+    def _join(
+        self,
+        name: str,
+        wavs: Sequence[str],
+        wanted: AudioFormat,
+        rate: int,
+        gap_seconds: float,
+        tags: Mapping[str, str],
+    ) -> None:
+        with self._scratch.folder() as folder:
+            join(self._fetched(wavs, folder / "source.wav"), folder / "made", wanted, rate, gap_seconds, tags)
+            self._audio.put_new(name, folder / "made")
+        if not self._audio.has(wavs[0]):
+            self._audio.delete(name)
+            raise Gone("the audio is no longer stored", code="audio_expired")
+
+    def _fetched(self, wavs: Sequence[str], path: Path) -> Iterator[Path]:
+        """Each of them in turn, in the same place."""
+        for wav in wavs:
+            self._audio.download(wav, path)
+            yield path

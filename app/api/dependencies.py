@@ -23,6 +23,8 @@ from app.api.keyring import Keyring
 from app.api.problems import OriginRefused
 from app.shared.api_key import Scope
 from app.shared.audio_store import AudioStore
+from app.shared.batch_store import BatchStore
+from app.shared.batch_submission import BatchSubmissions
 from app.shared.errors import Forbidden, Unauthorized
 from app.shared.job_queue import JobQueue
 from app.shared.job_store import JobStore
@@ -48,6 +50,8 @@ class Resources:
     audio: AudioStore
     redis: Redis
     jobs: JobStore
+    batches: BatchStore
+    batch_submissions: BatchSubmissions
     submissions: Submissions
     kept_speech: KeptSpeech
     voices: VoiceStore

@@ -5,7 +5,6 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.shared.chunks import cut
 from app.shared.eta import Pace
 from app.shared.job import Job
 from app.shared.job_store import Standing
@@ -44,7 +43,7 @@ class Estimate(BaseModel):
         return cls(
             **{name: getattr(speech, name) for name in _FROM_SPEECH},
             characters=len(speech.text),
-            chunks=len(cut(speech.text, language.code, provider.longest_chunk(language))),
+            chunks=len(provider.chunks(speech.text, language.code)),
             speech_seconds=round(speech.estimated_seconds, 1),
             gpu_seconds=seconds,
             gpu_seconds_from=source,

@@ -30,7 +30,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
 
     Raises UnsupportedMediaType, InvalidJson, RequestRefused or RequestValidationError; the last two name the field.
     """
-    _check_media_type(request.headers.get("content-type", ""))
+    check_media_type(request.headers.get("content-type", ""))
     value = parse(await request.body())
     check_values(value)
     try:
@@ -93,7 +93,8 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _check_media_type(content_type: str) -> None:
+def check_media_type(content_type: str) -> None:
+    """Raises UnsupportedMediaType for what says that it is no JSON."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")

@@ -35,6 +35,7 @@ ABOUT: Mapping[str, Any] = {
     "openapi_tags": [
         {"name": "speech", "description": "Text in; a job out."},
         {"name": "jobs", "description": "How far a job has come, its audio and its run's log; its end, if you wish."},
+        {"name": "batches", "description": "Many texts at once, and their audio as a whole."},
         {"name": "webhooks", "description": "Being told what happens to a job; how that went, and what signs it."},
         {"name": "voices", "description": "What can be spoken with: the providers' voices, and those cloned by you."},
         {"name": "openai", "description": "The same road for clients of OpenAI's API."},
@@ -58,6 +59,8 @@ _KEYS = {
 _MAKERS = (
     ("/synthesize", "post", "job_id", "$response.body#/id"),
     ("/jobs", "get", "job_id", "$response.body#/jobs/0/id"),
+    ("/batches", "post", "batch_id", "$response.body#/id"),
+    ("/batches", "get", "batch_id", "$response.body#/batches/0/id"),
     ("/jobs/{job_id}/deliveries", "get", "delivery_id", "$response.body#/deliveries/0/id"),
     ("/voices", "post", "voice_id", "$response.body#/id"),
 )

@@ -10,6 +10,8 @@ JOB_ID = "1a209c6348c1e7dba56b2"
 DELIVERY_ID = f"{JOB_ID}-1"
 VOICE_ID = "voice-1a209c63c5e6fa21168ba"
 JOB_PATH = f"/jobs/{JOB_ID}"
+BATCH_ID = "batch-1a209c6348b77e01fd2c9"
+BATCH_PATH = f"/batches/{BATCH_ID}"
 _RUN_ID = "1a209c63c5e6fa21168ba"
 _URL = "https://example.org/kavox"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -17,6 +19,7 @@ _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 # What stands in an address: its form, which what the service gives always has, and an example.
 ADDRESSES: Mapping[str, Mapping[str, Any]] = {
     "job_id": {"pattern": "^[0-9a-f]{21}$", "examples": [JOB_ID]},
+    "batch_id": {"pattern": "^batch-[0-9a-f]{21}$", "examples": [BATCH_ID]},
     "delivery_id": {"pattern": "^[0-9a-f]{21}-[1-9][0-9]{0,9}$", "examples": [DELIVERY_ID]},
     "voice_id": {"pattern": "^voice-[0-9a-f]{21}$", "examples": [VOICE_ID]},
     "model": {"minLength": 1, "examples": ["hibari/hibari"]},
@@ -61,6 +64,7 @@ _JOB = {
     "priority": "normal",
     "characters": 44,
     "created_at": "2026-11-24T00:17:56.102000Z",
+    "batch": None,
     "cached": False,
     "run": {
         "id": _RUN_ID,
@@ -74,8 +78,38 @@ _JOB = {
     "gpu_seconds": 0.0,
     "metadata": {"page": 12},
     "webhook": {"url": _URL, "events": ["succeeded", "failed", "canceled"]},
-    "urls": {"self": JOB_PATH, "audio": f"{JOB_PATH}/audio", "logs": f"{JOB_PATH}/logs"},
+    "urls": {
+        "self": JOB_PATH,
+        "audio": f"{JOB_PATH}/audio",
+        "logs": f"{JOB_PATH}/logs",
+        "captions": f"{JOB_PATH}/captions",
+    },
 }
+
+_BATCH = {
+    "id": BATCH_ID,
+    "name": "A book",
+    "status": "running",
+    "total": 2,
+    "counts": {"queued": 0, "running": 1, "canceling": 0, "succeeded": 1, "failed": 0, "canceled": 0},
+    "progress": 0.5,
+    "characters": 102,
+    "duration_seconds": 3.075,
+    "gpu_seconds": 0.0,
+    "created_at": "2026-11-24T00:17:56.100000Z",
+    "finished_at": None,
+    "metadata": {},
+    "urls": {
+        "self": BATCH_PATH,
+        "audio": f"{BATCH_PATH}/audio",
+        "captions": f"{BATCH_PATH}/captions",
+        "events": f"{BATCH_PATH}/events",
+    },
+}
+
+_SECOND_JOB_ID = "1a209c6348c2b10ff3a70"
+
+_CUE = {"start": 0.0, "end": 3.075, "text": "The quick brown fox jumps over the lazy dog."}
 
 _DELIVERY = {
     "id": DELIVERY_ID,
@@ -186,6 +220,17 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
     },
     "JobPage": {"jobs": [_JOB], "next_cursor": None},
     "JobEvent": _STATE,
+    "BatchSummary": _BATCH,
+    "BatchView": {
+        **_BATCH,
+        "eta_seconds": 12.4,
+        "jobs": [
+            {"index": 0, "id": JOB_ID, "status": "succeeded", "error": None, "url": JOB_PATH},
+            {"index": 1, "id": _SECOND_JOB_ID, "status": "running", "error": None, "url": f"/jobs/{_SECOND_JOB_ID}"},
+        ],
+    },
+    "BatchList": {"batches": [_BATCH], "next_cursor": None},
+    "CaptionsView": {"id": JOB_ID, "timing": "measured", "chunks": [{**_CUE, "job": JOB_ID}], "cues": [_CUE]},
     "DeliveryView": _DELIVERY,
     "DeliveryList": {"deliveries": [_DELIVERY]},
     "WebhookSecretView": {

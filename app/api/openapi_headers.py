@@ -57,6 +57,10 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
     "RateLimit-Reset": _header("Seconds until there are more.", _COUNT, required=False),
     "Retry-After": _header("Seconds; to ask earlier is of no use.", _SECONDS),
     "WWW-Authenticate": _header("How to send a key.", {"const": "Bearer"}),
+    "X-Kavox-Caption-Timing": _header(
+        "Whether the run told the times, or they are estimated by the length of the texts.",
+        {"enum": ["measured", "estimated"]},
+    ),
     "X-Kavox-Job": _header("The job's id, for GET /jobs/{id}.", _TEXT),
     "X-Request-ID": _header(
         "The id that the request sent in the same header, or a new one; the log has it beside every line.",

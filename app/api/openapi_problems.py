@@ -13,7 +13,10 @@ ENVELOPE = "OpenAIError"
 _CULPRIT = {
     "type": "object",
     "required": ["field", "code", "detail"],
-    "properties": {name: {"type": "string"} for name in ("field", "code", "detail")},
+    "properties": {
+        **{name: {"type": "string"} for name in ("field", "code", "detail")},
+        "index": {"type": "integer", "description": "Of a batch: the item's place, from 0."},
+    },
 }
 
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {

@@ -5,7 +5,7 @@ cannot be accepted also names its culprits: `errors`, and the first of them agai
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import quote
@@ -77,6 +77,18 @@ class InvalidIdempotencyKey(errors.Permanent):
     code = "invalid_idempotency_key"
 
 
+class BatchInvalid(errors.RequestRefused):
+    """Some items of a batch cannot be accepted, so none is. `culprits` has the fields index, field, code and detail."""
+
+    code = "batch_invalid"
+
+    def __init__(self, culprits: Sequence[Mapping[str, Any]], refused: int, total: int) -> None:
+        first = culprits[0]
+        detail = f"{refused} of {total} items cannot be accepted, so none was: item {first['index']}: {first['detail']}"
+        super().__init__(f"items.{first['index']}.{first['field']}", detail)
+        self.culprits = culprits
+
+
 class PreconditionFailed(errors.Permanent):
     """The file is not the version that the request is about."""
 
@@ -130,8 +142,8 @@ _VALIDATION_DETAILS = {
     "extra_forbidden": "is not a field of this request",
     "model_type": "must be a JSON object",
 }
-# Only its body has options.
-_NATIVE_PATH, _OPTIONS_HINT = "/synthesize", "; settings of the engine go into options"
+# Only their bodies have options.
+_NATIVE_PATHS, _OPTIONS_HINT = {"/synthesize", "/batches"}, "; settings of the engine go into options"
 
 
 def install(app: FastAPI) -> None:
@@ -146,7 +158,9 @@ def problem_response(error: errors.KavoxError, path: str) -> Response:
     """The answer to a request for `path` that met this error."""
     status = next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
     more: dict[str, Any] = {}
-    if isinstance(error, errors.RequestRefused):
+    if isinstance(error, BatchInvalid):
+        more = {"field": error.field, "errors": error.culprits}
+    elif isinstance(error, errors.RequestRefused):
         more = {**error.extra, **_culprits([{"field": error.field, "code": error.code, "detail": error.detail}])}
     return _render(path, status, error.code, error.detail, headers=_headers(error, status), **more)
 
@@ -184,7 +198,7 @@ async def _on_redis_error(request: Request, error: Exception) -> Response:
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     path: str = request.scope["path"]
-    culprits = [_culprit(found, path) for found in cast("RequestValidationError", error).errors()]
+    culprits = culprits_of(cast("RequestValidationError", error).errors(), path)
     first = culprits[0]
     detail = f"{first['field']}: {first['detail']}"
     return _render(path, 422, first["code"], detail, **_culprits(culprits))
@@ -213,10 +227,15 @@ def _allowed(request: Request) -> list[str]:
     return ["HEAD", *offered] if "GET" in offered else offered
 
 
+def culprits_of(found: Iterable[Mapping[str, Any]], path: str) -> list[dict[str, str]]:
+    """What pydantic has found wrong with a request for `path`, in our words: field, code and detail of each."""
+    return [_culprit(one, path) for one in found]
+
+
 def _culprit(found: Mapping[str, Any], path: str) -> dict[str, str]:
     """One error of pydantic; its location starts with the part of the request, which no caller needs to know."""
     kind, (part, *field) = found["type"], found["loc"]
-    hint = _OPTIONS_HINT if (kind, part, path) == ("extra_forbidden", "body", _NATIVE_PATH) else ""
+    hint = _OPTIONS_HINT if (kind, part) == ("extra_forbidden", "body") and path in _NATIVE_PATHS else ""
     return {
         "field": ".".join(map(str, field)) or "body",
         "code": _VALIDATION_CODES.get(kind) or ("wrong_type" if kind.endswith("_type") else "invalid_value"),

@@ -1,11 +1,11 @@
-"""`Prefer: wait=N` (RFC 7240): one call that lasts until the job has ended, or N seconds, whichever comes first.
+"""`Prefer: wait=N` (RFC 7240): one call that lasts until the job or batch has ended, or N seconds, whichever is first.
 
     Prefer: wait=30                 up to 30 s; at most MOST_SECONDS
     Prefer: wait                    as long as may be, as Replicate's clients say it
     Prefer: respond-async, wait=10  the same: what has not ended by then is answered as it is
     Prefer: respond-async           no wait, which is the default
 
-A job that has not ended comes back unfinished and is no error. A preference that cannot be read is ignored, as the RFC
+What has not ended comes back unfinished and is no error. A preference that cannot be read is ignored, as the RFC
 wants it, and `Preference-Applied` says what was heeded.
 """
 
@@ -18,9 +18,8 @@ from typing import Annotated
 
 from fastapi import Header, Request, Response
 
-from app.api.changes import Changes, Watch
+from app.api.changes import Changes, Subject, Watch
 from app.api.direct import Read
-from app.shared.job_store import Seen
 
 MOST_SECONDS = 60
 """Proxies and clients seldom hold a silent connection for longer."""
@@ -33,7 +32,7 @@ PreferHeader = Annotated[
     list[str] | None,
     Header(
         alias="Prefer",
-        description=f"`wait=N`: answer when the job has ended, or after N seconds (≤ {MOST_SECONDS}, as `wait` alone).",
+        description=f"`wait=N`: answer when it has ended, or after N seconds (≤ {MOST_SECONDS}, as `wait` alone).",
     ),
     Read(lambda request: request.headers.getlist("prefer")),
 ]
@@ -66,13 +65,13 @@ class Preference:
             response.headers["Preference-Applied"] = ", ".join(applied)
 
 
-async def until_ended(request: Request, changes: Changes, seen: Seen, seconds: float) -> Seen:
-    """The job once it has ended, or as it is after so many seconds, or when the client or the process leaves."""
-    if seen.job.status.terminal or seconds <= 0:
+async def until_ended(request: Request, changes: Changes, seen: Subject, seconds: float) -> Subject:
+    """It once it has ended, or as it is after so many seconds, or when the client or the process leaves."""
+    if seen.ended or seconds <= 0:
         return seen
     try:
         async with asyncio.timeout(seconds), attended(request, changes, seen) as watch:
-            while not seen.job.status.terminal and (news := await watch.news()):
+            while not seen.ended and (news := await watch.news()):
                 seen = news
     except TimeoutError:
         pass
@@ -80,15 +79,15 @@ async def until_ended(request: Request, changes: Changes, seen: Seen, seconds: f
 
 
 @asynccontextmanager
-async def attended(request: Request, changes: Changes, seen: Seen) -> AsyncIterator[Watch]:
+async def attended(request: Request, changes: Changes, seen: Subject) -> AsyncIterator[Watch[Subject]]:
     """A watch that is over when the client has gone: a wait for nobody would only fill the memory."""
 
-    async def close_when_gone(watch: Watch) -> None:
+    async def close_when_gone(watch: Watch[Subject]) -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
         watch.close()
 
-    with changes.watch(seen.job) as watch:
+    with changes.watch(seen) as watch:
         leaving = asyncio.create_task(close_when_gone(watch))
         try:
             yield watch

@@ -31,6 +31,15 @@ def demo(
 
 
 @servers.command()
+def api() -> None:
+    """Run the API alone; KAVOX_REDIS_URL and Kaggle must be named."""
+    from app.programs import api_module  # noqa: PLC0415
+    from app.shared.settings import load_settings  # noqa: PLC0415
+
+    _become(*api_module(load_settings()))
+
+
+@servers.command()
 def worker() -> None:
     """Run one worker; KAVOX_REDIS_URL and Kaggle must be named."""
     _become("workers.main")

@@ -88,6 +88,12 @@ class AudioStore:
             for piece in obstore.get(self._store, name).stream(min_chunk_size=_CHUNK_BYTES):
                 file.write(piece)
 
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The file's bytes, piece by piece, for a thread. Raises Gone when it is not there, or StoreUnavailable."""
+        with _reading():
+            for piece in obstore.get(self._store, name).stream(min_chunk_size=_CHUNK_BYTES):
+                yield bytes(piece)
+
     def has(self, name: str) -> bool:
         """Whether the file is there. Raises StoreUnavailable."""
         try:

@@ -4,7 +4,8 @@ A block at a time, because a clip may last an hour. Blocks also keep libsndfile'
 as it does when it is handed everything at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import soxr
 
 from app.shared.audio_formats import AudioFormat
 from app.shared.audio_store import AudioStore
+from app.shared.batch import Batch
 from app.shared.errors import ConversionFailed, StorageFull
 from app.shared.job import Job
 from app.shared.result_cache import spoken_job
@@ -23,6 +25,7 @@ _BLOCK_SECONDS = 1
 # Read as what they are, samples pass unchanged; as floats they would be rounded on their way back. Encoders that lose
 # something anyway get floats: libsndfile 1.2.2 makes noise of two channels of integers that are to become an mp3.
 _SAMPLES = {"PCM_U8": "int16", "PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32"}
+_NAMED_SPEAKERS = 5
 _TAGGABLE = {*_SAMPLES, "FLOAT", "DOUBLE"}
 _SYSTEM_ERROR = 2  # libsndfile's number for what the operating system refuses
 
@@ -43,6 +46,18 @@ def provenance(job: Job) -> Mapping[str, str]:
         "artist": f"{speech.provider} {speech.voice or speech.model}",
         "software": f"Kavox {version('kavox')}",
         "comment": "synthetic speech; " + "; ".join(f"{name}={value}" for name, value in told.items()),
+    }
+
+
+def batch_provenance(batch: Batch, jobs: Sequence[Job]) -> Mapping[str, str]:
+    """The same for the speech of many jobs."""
+    speakers = dict.fromkeys(f"{job.speech.provider} {job.speech.voice or job.speech.model}" for job in jobs)
+    hosts = dict.fromkeys(job.speech.host for job in jobs)
+    return {
+        "title": batch.name or f"Kavox {batch.id}",
+        "artist": ", ".join(list(speakers)[:_NAMED_SPEAKERS]),
+        "software": f"Kavox {version('kavox')}",
+        "comment": f"synthetic speech; host={','.join(hosts)}; batch={batch.id}",
     }
 
 
@@ -82,21 +97,59 @@ def convert(source: Path, target: Path, wanted: AudioFormat, tags: Mapping[str, 
 
     Raises ConversionFailed, or StorageFull where `target` cannot be written.
     """
-    try:
-        with soundfile.SoundFile(source) as wav:
-            rate, channels = wanted.rate_for(wav.samplerate), 1 if wanted.mono else wav.channels
-            with soundfile.SoundFile(
-                target, "w", rate, channels, _subtype(wanted, wav), "LITTLE" if wanted.mono else None, wanted.container
-            ) as file:
-                if wanted.tagged:
-                    _set(file, tags)
-                for block in _blocks(wav, wanted, rate, channels):
+    with _encoding(wanted), soundfile.SoundFile(source) as wav:
+        rate, channels = wanted.rate_for(wav.samplerate), 1 if wanted.mono else wav.channels
+        with _written(target, wanted, rate, channels, _subtype(wanted, wav), tags) as file:
+            for block in _blocks(wav, wanted, rate, channels):
+                file.write(block)
+        return rate
+
+
+def join(
+    sources: Iterable[Path], target: Path, wanted: AudioFormat, rate: int, gap_seconds: float, tags: Mapping[str, str]
+) -> None:
+    """Writes these wavs, of whatever sample rates, one after the other into `target`: one channel at `rate`, 16 bits
+    where the format leaves that open, and so much silence between each two.
+
+    Each source is read when it is its turn, and not looked at again. Raises ConversionFailed, or StorageFull where
+    `target` cannot be written.
+    """
+    subtype, kind = wanted.subtype or "PCM_16", "int16" if wanted.exact else "float32"
+    with _encoding(wanted), _written(target, wanted, rate, 1, subtype, tags) as file:
+        for number, source in enumerate(sources):
+            for silent in _steps(round(gap_seconds * rate), rate) if number else ():
+                file.write(np.zeros((silent, 1), kind))
+            with soundfile.SoundFile(source) as wav:
+                for block in _blocks(wav, wanted, rate, 1):
                     file.write(block)
-            return rate
+
+
+def _steps(count: int, most: int) -> Iterator[int]:
+    """A number of samples in parts."""
+    for start in range(0, count, most):
+        yield min(most, count - start)
+
+
+@contextmanager
+def _encoding(wanted: AudioFormat) -> Iterator[None]:
+    try:
+        yield
     except soundfile.SoundFileError as error:
         if getattr(error, "code", None) == _SYSTEM_ERROR:
             raise StorageFull(f"the audio could not be written as {wanted.name}; free some space") from None
         raise ConversionFailed(f"the audio could not be made into {wanted.name}: {error}") from None
+
+
+@contextmanager
+def _written(
+    target: Path, wanted: AudioFormat, rate: int, channels: int, subtype: str, tags: Mapping[str, str]
+) -> Iterator[soundfile.SoundFile]:
+    """A file to be written, with its tags."""
+    endian = "LITTLE" if wanted.mono else None
+    with soundfile.SoundFile(target, "w", rate, channels, subtype, endian, wanted.container) as file:
+        if wanted.tagged:
+            _set(file, tags)
+        yield file
 
 
 def _set(file: soundfile.SoundFile, tags: Mapping[str, str]) -> None:

@@ -121,9 +121,9 @@ class Job:
     `phase_at` is when it entered its phase, None while that is the first one. `attempts` are the runs with a machine
     that it was part of; `failures` counts how often it failed alone. Jobs of one `group` share a run with each other
     and with nobody else: a part of a run that failed as a whole. `result_key` is the same for jobs that one synthesis
-    can answer, '' where this one must have its own; `webhook` says who is told of it
-    (`webhook.py`). `follows` is the id of the job whose synthesis it waits for, and `cached` says that its audio was
-    made for another job.
+    can answer, '' where this one must have its own; `webhook` says who is told of it (`webhook.py`). `follows` is the
+    id of the job whose synthesis it waits for, or of the kept speech that it is to be given, and `cached` says that its
+    audio was made for another job. `batch` is the id of the batch that it came with, '' for one that came alone.
     """
 
     id: str
@@ -143,6 +143,7 @@ class Job:
     result_key: str = ""
     webhook: dict[str, Any] | None = None
     follows: str = ""
+    batch: str = ""
     cached: bool = False
     started_at: float | None = None
     finished_at: float | None = None
@@ -190,6 +191,7 @@ _STORED_AS_JSON = frozenset(
     }
 )  # fmt: skip
 
+_STORED_AS_IT_IS = ("result_key", "follows", "batch")
 _ACCEPTED_WITH = frozenset({"deadline", "webhook"})
 
 # Infinity is no JSON.
@@ -211,7 +213,7 @@ def to_fields(job: Job) -> dict[str, str]:
         "created_at": repr(job.created_at),
         **speech_fields(job),
         **({} if job.fallback is None else {"fallback": _stored(job.fallback)}),
-        **{name: value for name, value in (("result_key", job.result_key), ("follows", job.follows)) if value},
+        **{name: value for name in _STORED_AS_IT_IS if (value := getattr(job, name))},
         **change(status=job.status, phase=job.phase, **{**told, "deadline": job.deadline}),
     }
 
@@ -255,6 +257,7 @@ def from_fields(fields: Mapping[str, str]) -> Job:
         phase=Phase(fields.get("phase", Phase.WAITING)),
         result_key=fields.get("result_key", ""),
         follows=fields.get("follows", ""),
+        batch=fields.get("batch", ""),
         deadline=float(fields.get("deadline", math.inf)),
         **{name: orjson.loads(value) for name, value in fields.items() if name in _READ_AS_JSON},
     )

@@ -12,7 +12,7 @@ Every change is one script, so that a job is never in two states. Three races ar
 import base64
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -78,6 +78,21 @@ class Seen:
 
     job: Job
     standing: Standing
+
+    @property
+    def id(self) -> str:
+        """The job's."""
+        return self.job.id
+
+    @property
+    def lane(self) -> str:
+        """Whose changes concern it; another one after it has fallen back."""
+        return self.job.speech.lane
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has."""
+        return self.job.status.terminal
 
 
 class JobStore:
@@ -158,10 +173,10 @@ class JobStore:
     async def list(self, caller: str, status: JobStatus | None, cursor: str | None, limit: int) -> Page:
         """The caller's jobs, the newest first. Raises RequestRefused for a cursor that is not one of ours."""
         index = keys.JOBS + caller + (f":{status}" if status else "")
-        newest = f"({_decode_cursor(cursor)}" if cursor else "+"
+        newest = f"({decode_cursor(cursor)}" if cursor else "+"
         found = await self._redis.zrange(index, newest, "-", bylex=True, desc=True, offset=0, num=limit + 1)
         ids = cast("list[str]", found)
-        more = _encode_cursor(ids[limit - 1]) if len(ids) > limit else None
+        more = encode_cursor(ids[limit - 1]) if len(ids) > limit else None
         return Page(await self.read(ids[:limit]), more)
 
     async def cancel(self, job: Job) -> None:
@@ -193,17 +208,19 @@ def _sharing(leader: Job, standing: Standing) -> Standing:
     return replace(standing, waiting=waiting, progress=leader.progress)
 
 
-def _encode_cursor(job_id: str) -> str:
-    return base64.urlsafe_b64encode(job_id.encode()).decode().rstrip("=")
+def encode_cursor(identifier: str) -> str:
+    """What stands for the last one of a page."""
+    return base64.urlsafe_b64encode(identifier.encode()).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str) -> str:
+def decode_cursor(cursor: str, is_ours: Callable[[str], bool] = is_id) -> str:
+    """The last one of the page before. Raises RequestRefused for a cursor that is not one of ours."""
     try:
-        job_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        identifier = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except ValueError:
-        job_id = ""
-    if not is_id(job_id):
+        identifier = ""
+    if not is_ours(identifier):
         raise RequestRefused(
             "cursor", "not a cursor of this service; take next_cursor from the page before", code="invalid_cursor"
         )
-    return job_id
+    return identifier

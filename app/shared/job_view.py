@@ -60,11 +60,12 @@ class RunView(BaseModel):
 
 
 class Urls(BaseModel):
-    """Where a job, its audio and its run's log are."""
+    """Where a job, its audio, its run's log and its captions are."""
 
     self: str
     audio: str
     logs: str
+    captions: str
 
 
 class WebhookView(BaseModel):
@@ -100,6 +101,7 @@ class JobView(BaseModel):
     waiting: Waiting | None
     error: JobError | None
     audio: AudioView | None
+    batch: str | None = Field(description="The batch that it came with.")
     cached: bool = Field(description="Its audio was made for an earlier or simultaneous job of yours.")
     run: RunView | None
     gpu_seconds: float | None = Field(description="The job's share of its runs' GPU time; null until a run has ended.")
@@ -137,22 +139,23 @@ def job_view(job: Job, standing: Standing) -> dict[str, Any]:
         "options": speech.options,
         "priority": speech.priority,
         "characters": len(speech.text),
-        "created_at": _time(job.created_at),
-        "started_at": _time_or_none(job.started_at),
-        "finished_at": _time_or_none(job.finished_at),
+        "created_at": time_of(job.created_at),
+        "started_at": time_or_none(job.started_at),
+        "finished_at": time_or_none(job.finished_at),
         "progress": float(job.progress if standing.progress is None else standing.progress),
         "position": standing.position,
         "eta_seconds": standing.eta_seconds,
         "warnings": speech.warnings,
-        "waiting": waiting and {**_shown(waiting, Waiting), "retry_at": _time_or_none(waiting.get("retry_at"))},
+        "waiting": waiting and {**_shown(waiting, Waiting), "retry_at": time_or_none(waiting.get("retry_at"))},
         "error": job.error and _shown(job.error, JobError),
         "audio": job.audio and {**_shown(job.audio, AudioView), "url": f"{path}/audio"},
+        "batch": job.batch or None,
         "cached": job.cached,
         "run": job.run and _shown(job.run, RunView),
         "gpu_seconds": _gpu_seconds(job),
         "metadata": speech.metadata,
         "webhook": job.webhook and _shown(job.webhook, WebhookView),
-        "urls": {"self": path, "audio": f"{path}/audio", "logs": f"{path}/logs"},
+        "urls": {"self": path, "audio": f"{path}/audio", "logs": f"{path}/logs", "captions": f"{path}/captions"},
     }
 
 
@@ -174,9 +177,11 @@ def _gpu_seconds(job: Job) -> float | None:
     return round(job.gpu_seconds, 3)
 
 
-def _time_or_none(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _time(seconds)
+def time_or_none(seconds: float | None) -> datetime | None:
+    """The same for what may not have happened yet."""
+    return None if seconds is None else time_of(seconds)
 
 
-def _time(seconds: float) -> datetime:
+def time_of(seconds: float) -> datetime:
+    """As answers tell it."""
     return datetime.fromtimestamp(seconds, UTC)

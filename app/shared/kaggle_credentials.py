@@ -35,9 +35,21 @@ def find_kaggle_credentials() -> KaggleCredentials | None:
     pair = (os.environ.get("KAGGLE_USERNAME"), os.environ.get("KAGGLE_KEY"))
     if all(pair):
         return KaggleCredentials(*pair, source="KAGGLE_USERNAME and KAGGLE_KEY")
-    file = _config_folder() / "kaggle.json"
+    file = _pair_file()
     username, key = _pair_in(file)
     return KaggleCredentials(username, key, source=str(file), file=file) if username and key else None
+
+
+def unreadable_credentials() -> Path | None:
+    """A file that is looked at and that this process may not read, which is then as if it were not there."""
+    for file in (*_token_files(), _pair_file()):
+        try:
+            file.open().close()
+        except PermissionError:
+            return file
+        except OSError:
+            continue
+    return None
 
 
 def _token() -> KaggleCredentials | None:
@@ -47,11 +59,18 @@ def _token() -> KaggleCredentials | None:
         return KaggleCredentials(
             token=content or given, source="KAGGLE_API_TOKEN", file=Path(given) if content else None
         )
-    for name in ("access_token", "access_token.txt"):
-        file = Path.home() / ".kaggle" / name
+    for file in _token_files():
         if token := _text(file):
             return KaggleCredentials(token=token, source=str(file), file=file)
     return None
+
+
+def _token_files() -> list[Path]:
+    return [Path.home() / ".kaggle" / name for name in ("access_token", "access_token.txt")]
+
+
+def _pair_file() -> Path:
+    return _config_folder() / "kaggle.json"
 
 
 def _pair_in(file: Path) -> tuple[str | None, str | None]:

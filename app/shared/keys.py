@@ -1,6 +1,12 @@
 """The names of everything that Kavox keeps in Redis.
 
     kavox:job:<id>                 hash    one job (app/shared/job.py says which fields)
+    kavox:batch:<id>               hash    one batch (app/shared/batch.py says which fields)
+    kavox:batch:<id>:jobs          list    its jobs, in order
+    kavox:batch:<id>:files         set     names of audio that was joined for it
+    kavox:batches:<caller>         zset    a caller's batches, in the order of their ids
+    kavox:batches_ended            zset    batches whose jobs have all ended and whose audio is kept, by time of the end
+    kavox:batches_expired          zset    those whose audio is gone, by time of the end
     kavox:lane:<lane>              zset    waiting jobs of a lane by score, the next one first
     kavox:lane:<lane>:of:<caller>  zset    those of one caller, in the same order
     kavox:lane:<lane>:callers      set     callers with jobs in it
@@ -12,7 +18,7 @@
     kavox:lanes                    set     lanes that have had jobs
     kavox:queued                   zset    every waiting job by the time at which it gives up
     kavox:running                  zset    every job that is part of a run, by the time at which it became one
-    kavox:changed:job              channel the id of a job that has just changed
+    kavox:changed:job              channel the id of a job or a batch that has just changed
     kavox:changed:lane             channel a lane whose waiting jobs now stand differently, or wait for something else
     kavox:paces                    hash    by lane: how long its runs take (app/shared/eta.py)
     kavox:served                   hash    speech seconds given to each caller, as fairness counts them
@@ -62,11 +68,16 @@
     kavox:webhook_secrets:<caller> zset    what signs a caller's webhooks, by the time until which it does
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
+    kavox:machine:<machine>        string  a worker of that machine has been heard of lately
 
 The scripts build further names from the ones passed to them, so Redis Cluster is not supported.
 """
 
 JOB = "kavox:job:"
+BATCH = "kavox:batch:"
+BATCHES = "kavox:batches:"
+BATCHES_ENDED = "kavox:batches_ended"
+BATCHES_EXPIRED = "kavox:batches_expired"
 LANE = "kavox:lane:"
 LANES = "kavox:lanes"
 QUEUED = "kavox:queued"
@@ -115,3 +126,4 @@ GONE = "kavox:gone:"
 WEBHOOK_SECRETS = "kavox:webhook_secrets:"
 WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"
+MACHINE = "kavox:machine:"

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from app.shared.chunks import Chunk, cut
 from app.shared.errors import ConfigurationError, RequestRefused
 from app.shared.manifest import Engine, Language, Limits, Model, Name, Option, Part, Voice
 
@@ -164,9 +165,10 @@ class Provider(Part):
             if refusal := option.refusal(value):
                 raise RequestRefused(f"options.{name}", f"{name} {refusal}", code="invalid_option")
 
-    def longest_chunk(self, language: Language) -> int:
-        """The most characters that the engine speaks well at once."""
-        return language.max_chunk_characters or self.limits.max_chunk_characters
+    def chunks(self, text: str, language: str) -> Sequence[Chunk]:
+        """The text in pieces that the engine speaks well; `language` is the code of one that it is in."""
+        longest = next((one.max_chunk_characters for one in self.languages if one.code == language), None)
+        return cut(text, language, longest or self.limits.max_chunk_characters)
 
     def estimated_seconds(self, text: str, language: Language, options: Mapping[str, Any]) -> float:
         """How long the speech will be, in seconds, roughly."""

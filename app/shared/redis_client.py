@@ -5,7 +5,7 @@ from typing import Any
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
 
@@ -30,6 +30,13 @@ def connect(url: str) -> redis.Redis:
     """A client for worker threads; rides out about ten seconds without a server."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), 14)
     return redis.Redis.from_url(url, **_options(retry, socket_timeout=10))
+
+
+def connect_for_probe(url: str) -> redis.Redis:
+    """A client for one question, which gives up at once."""
+    return redis.Redis.from_url(
+        url, decode_responses=True, socket_connect_timeout=2, socket_timeout=2, retry=Retry(NoBackoff(), 0)
+    )
 
 
 def connect_async(url: str) -> SharedPipelines:

@@ -22,7 +22,8 @@ from redis.asyncio import Redis
 from app.shared import keys
 from app.shared.job import Speech
 
-_PREFIX = "cache-"
+PREFIX = "cache-"
+"""Of the ids that stand for kept speech; what follows is the id of the job that was spoken."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Entry:
     @property
     def file_id(self) -> str:
         """What stands for the job's id in the names of the cache's files."""
-        return _PREFIX + self.owner
+        return PREFIX + self.owner
 
     def to_json(self) -> str:
         """As it is stored."""
@@ -56,7 +57,7 @@ class Entry:
 
 def spoken_job(file_id: str) -> str:
     """The id of the job that was spoken, of a job or of what the cache has kept of it."""
-    return file_id.removeprefix(_PREFIX)
+    return file_id.removeprefix(PREFIX)
 
 
 def result_key(caller: str, speech: Speech, revision: str) -> str:
@@ -94,4 +95,10 @@ local function drop(key)
   redis.call('HINCRBY', savings, 'entries', -1)
   redis.call('SADD', '{keys.REMOVED_RESULTS}', entry.file_id .. ':' .. entry.audio.sha256)
 end
+"""
+
+# Takes a result key and the file id of the entry there whose audio is gone.
+FORGET = f"""{DROP_LUA}
+local stored = redis.call('GET', '{keys.RESULT}' .. ARGV[1])
+if stored and cjson.decode(stored).file_id == ARGV[2] then drop(ARGV[1]) end
 """

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from app.shared.chunks import cut
 from app.shared.job import Job
 from app.shared.manifest import Language
 from app.shared.provider import Provider
@@ -40,7 +39,7 @@ def _seed(job: Job, provider: Provider) -> int | None:
 
 def _item(job: Job, language: Language, provider: Provider) -> dict[str, Any]:
     speech = job.speech
-    chunks = cut(speech.text, language.code, provider.longest_chunk(language))
+    chunks = provider.chunks(speech.text, language.code)
     speed = float(speech.options.get("speed") or 1.0) if "speed" in provider.options else 1.0
     return {
         "id": job.id,

@@ -165,9 +165,12 @@ class Settings(BaseSettings):
 
     @property
     def kaggle_mode(self) -> KaggleMode | None:
-        """`real` for Kaggle itself, `emulated` for any other address, None when no credentials are found."""
-        if self.kaggle_api_url and self.kaggle_api_url != REAL_KAGGLE:
-            return "emulated"
+        """`real` for Kaggle itself, `emulated` for any other address, None when nothing says which.
+
+        Credentials say it too. An API process needs none: it never speaks to Kaggle, so naming Kaggle is enough.
+        """
+        if self.kaggle_api_url:
+            return "real" if self.kaggle_api_url == REAL_KAGGLE else "emulated"
         return "real" if find_kaggle_credentials() else None
 
     @property

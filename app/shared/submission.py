@@ -18,7 +18,8 @@ from app.shared.errors import BudgetSpent, RequestRefused, StoreUnavailable, Too
 from app.shared.job import Job, JobStatus, to_fields
 from app.shared.metrics import METRICS_LUA
 from app.shared.place import PLACE_LUA, Place
-from app.shared.result_cache import DROP_LUA, Entry, stem
+from app.shared.result_cache import FORGET, Entry, stem
+from app.shared.sharing import SHARING_LUA
 from app.shared.transition import LANE_LUA, flat
 
 JOINABLE_SECONDS = 300
@@ -31,7 +32,7 @@ _DAY = 24 * 3600
 LEADER_SECONDS = 10 * _DAY
 
 # remember(id, same, once, payload) lets a repeated request find the job.
-_REMEMBER_LUA = f"""
+REMEMBER_LUA = f"""
 local function remember(id, same, once, payload)
   if same ~= '' then redis.call('SET', '{keys.SAME}' .. same, id, 'EX', {_DAY}) end
   if once ~= '' then redis.call('SET', '{keys.ONCE}' .. once, payload .. ':' .. id, 'EX', {_DAY}) end
@@ -43,16 +44,12 @@ end
 # jobs of the caller, whether its GPU budget is spent ('1'), and the fields field, value, … of the job. '' stands for
 # what it has not.
 # Answers a word and what belongs to it; `Submissions.submit` says which.
-_SUBMIT = f"""{LANE_LUA}{METRICS_LUA}{PLACE_LUA}{_REMEMBER_LUA}
+_SUBMIT = f"""{LANE_LUA}{METRICS_LUA}{PLACE_LUA}{SHARING_LUA}{REMEMBER_LUA}
 local id, lane, caller, score, deadline = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local most, result, shares, same, once, payload, now = tonumber(ARGV[6]), unpack(ARGV, 7, 12)
 local most_own, spent = tonumber(ARGV[13]), ARGV[14]
 local job = '{keys.JOB}' .. id
 
-local function under_way(other)
-  local status = redis.call('HGET', '{keys.JOB}' .. other, 'status')
-  return status == '{JobStatus.QUEUED}' or status == '{JobStatus.RUNNING}'
-end
 -- One that has not ended, or not for long, because a client that lost its connection at that moment asks again. Only a
 -- job that was cancelled is never joined.
 local function joinable(other)
@@ -60,22 +57,6 @@ local function joinable(other)
   local found = redis.call('HMGET', '{keys.JOB}' .. other, 'status', 'finished_at')
   local after = {{ {JobStatus.SUCCEEDED} = {JOINABLE_SECONDS}, {JobStatus.FAILED} = {_JOINABLE_FAILURE_SECONDS} }}
   return after[found[1]] ~= nil and redis.call('TIME')[1] - found[2] < after[found[1]]
-end
-local function follow(leader)
-  redis.call('HSET', job, 'follows', leader)
-  redis.call('ZADD', '{keys.QUEUED}', deadline, id)
-  redis.call('SADD', '{keys.FOLLOWERS}' .. leader, id)
-  redis.call('SADD', '{keys.FOLLOWED}', leader)
-  redis.call('HINCRBY', '{keys.SAVINGS}' .. caller, 'shared', 1)
-  count('cache|shared', 1)
-  local its = redis.call('HMGET', '{keys.JOB}' .. leader, 'score', 'status')
-  if tonumber(score) < tonumber(its[1]) then
-    redis.call('HSET', '{keys.JOB}' .. leader, 'score', score)
-    if its[2] == '{JobStatus.QUEUED}' then
-      redis.call('ZADD', '{keys.LANE}' .. lane, 'XX', score, leader)
-      redis.call('ZADD', '{keys.LANE}' .. lane .. ':of:' .. caller, 'XX', score, leader)
-    end
-  end
 end
 
 if once ~= '' then
@@ -110,7 +91,7 @@ if redis.call('EXISTS', job) == 0 then
   redis.call('ZADD', queued, 0, id)
   remember(id, same, once, payload)
   if leader then
-    follow(leader)
+    follow(id, leader, lane, caller, score, deadline)
     return {{'accepted', 0, place(id, lane)}}
   end
   if shares == '1' then redis.call('SET', '{keys.LEADER}' .. result, id, 'EX', {LEADER_SECONDS}) end
@@ -128,7 +109,7 @@ return {{'accepted', woken, place(id, lane)}}
 # Takes id, caller, lane, now, result key, sha256 of the kept wav, GPU seconds that are saved, what it has in common
 # with a request that it may join, key of its idempotency, digest of its payload, fields of the job.
 # Writes a job that has its audio already. Answers '' or what is known under the idempotency key.
-_ANSWER = f"""{METRICS_LUA}{TELL_LUA}{_REMEMBER_LUA}
+_ANSWER = f"""{METRICS_LUA}{TELL_LUA}{REMEMBER_LUA}
 local id, caller, lane, now, result, sha256, saved, same, once, payload = unpack(ARGV, 1, 10)
 local job, savings = '{keys.JOB}' .. id, '{keys.SAVINGS}' .. caller
 if redis.call('EXISTS', job) == 1 then return '' end
@@ -152,12 +133,6 @@ local webhook = redis.call('HGET', job, 'webhook')
 if webhook then pcall(tell_end, id, webhook, '{JobStatus.SUCCEEDED}') end
 remember(id, same, once, payload)
 return ''
-"""
-
-# Takes a result key and the file id of the entry there whose audio is gone.
-_FORGET = f"""{DROP_LUA}
-local stored = redis.call('GET', '{keys.RESULT}' .. ARGV[1])
-if stored and cjson.decode(stored).file_id == ARGV[2] then drop(ARGV[1]) end
 """
 
 
@@ -212,12 +187,15 @@ class Submissions:
         self._max_waiting_jobs = max_waiting_jobs
         self._submit = redis.register_script(_SUBMIT)
         self._answer = redis.register_script(_ANSWER)
-        self._forget = redis.register_script(_FORGET)
+        self._forget = redis.register_script(FORGET)
 
     async def known(self, once: Once) -> str | None:
-        """The id of the job that this request has led to before. Raises RequestRefused where it was another request."""
+        """The id of the job or batch that this request has led to before.
+
+        Raises RequestRefused where it was another request.
+        """
         found = cast("str | None", await self._redis.get(keys.ONCE + once.key))
-        return None if found is None else _known(found, once)
+        return None if found is None else answer_of(found, once)
 
     async def submit(
         self, job: Job, *, joining: bool = False, once: Once | None = None, allowance: Allowance = UNLIMITED
@@ -239,13 +217,11 @@ class Submissions:
             ],
         )  # fmt: skip
         if word == "full":
-            raise StoreUnavailable(
-                "as many jobs are waiting as KAVOX_MAX_WAITING_JOBS allows; try again later", code="queue_full"
-            )
+            raise queue_is_full()
         if word in {"own_full", "spent"}:
             raise allowance.refusal(word)
         if word == "known" and once:
-            return Submitted(_known(more[0], once))
+            return Submitted(answer_of(more[0], once))
         if word == "joined":
             return Submitted(more[0])
         if word == "found":
@@ -264,7 +240,7 @@ class Submissions:
                 repr(entry.gpu_seconds), same, key, payload, *flat(to_fields(job)),
             ]
         )  # fmt: skip
-        return _known(known, once) if known and once else job.id
+        return answer_of(known, once) if known and once else job.id
 
     async def is_kept(self, result_key: str) -> bool:
         """Whether there is speech that answers a request at once."""
@@ -283,9 +259,17 @@ def _marks(job: Job, *, joining: bool, once: Once | None) -> tuple[str, str, str
     return (job.fingerprint if joining else "", once.key if once else "", once.payload if once else "")
 
 
-def _known(found: str, once: Once) -> str:
+def answer_of(found: str, once: Once) -> str:
+    """What the request led to, of what is known under its key. Raises RequestRefused where it was another request."""
     payload, _, job_id = found.partition(":")
     if payload != once.payload:
         detail = "this key came with another request in the last 24 hours; take a new key for a new request"
         raise RequestRefused("Idempotency-Key", detail, code="idempotency_key_reused")
     return job_id
+
+
+def queue_is_full() -> StoreUnavailable:
+    """What whoever sends jobs is told while there is no room for them."""
+    return StoreUnavailable(
+        "as many jobs are waiting as KAVOX_MAX_WAITING_JOBS allows; try again later", code="queue_full"
+    )

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 
 from app.shared import keys
+from app.shared.batch import TALLY_LUA
 from app.shared.clock import CLOCK_LUA
 from app.shared.deliveries import TELL_LUA
 from app.shared.job import SOURCES, SPENT_FIELDS, TERMINAL, JobStatus
@@ -52,9 +53,9 @@ end
 
 # transition(id, to, now, sources, fields) answers the status that was met, '' for no such job. `sources` is an array of
 # statuses; `fields` a flat array of field, value, …, as `app.shared.job.change` makes them.
-TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}{METRICS_LUA}{TELL_LUA}
+TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}{METRICS_LUA}{TELL_LUA}{TALLY_LUA}
 -- Called with pcall: whatever is unreadable in the job's record, the change itself is made.
-local function tally(key, lane, to, now)
+local function count_end(key, lane, to, now)
   count('jobs_ended|' .. lane .. '|' .. to, 1)
   if to == '{JobStatus.FAILED}' then
     local stored = redis.call('HGET', key, 'error')
@@ -79,7 +80,7 @@ local function transition(id, to, now, sources, fields)
   local legal = false
   for _, source in ipairs(sources) do legal = legal or source == status end
   if not legal then return status end
-  local job = redis.call('HMGET', key, 'caller', 'lane', 'score', 'deadline', 'webhook')
+  local job = redis.call('HMGET', key, 'caller', 'lane', 'score', 'deadline', 'webhook', 'batch')
   local mine = '{keys.JOBS}' .. job[1] .. ':'
   redis.call('HSET', key, 'status', to)
   show(id, fields)
@@ -98,9 +99,11 @@ local function transition(id, to, now, sources, fields)
   else
     redis.call('ZREM', '{keys.RUNNING}', id)
   end
-  if {" or ".join(f"to == '{status}'" for status in sorted(TERMINAL))} then
+  local ended = {" or ".join(f"to == '{status}'" for status in sorted(TERMINAL))}
+  if job[6] then tally(job[6], key, status, to, ended, now) end
+  if ended then
     redis.call('ZADD', '{keys.FINISHED}', now, id)
-    pcall(tally, key, job[2], to, now)
+    pcall(count_end, key, job[2], to, now)
     if job[5] then pcall(tell_end, id, job[5], to) end
     redis.call('HDEL', key, {", ".join(f"'{name}'" for name in SPENT_FIELDS)})
   end

@@ -40,14 +40,15 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
 
 @schemathesis.hook
 def map_path_parameters(context: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> Any:
-    """Has jobs cancelled that wait, and messages sent again that there are, where the document allows the id."""
-    found = (path_parameters or {}).get("job_id", "")
+    """Has jobs and batches cancelled that wait, and messages sent again, where the document allows the id."""
+    given = path_parameters or {}
     if _label(context) == "POST /jobs/{job_id}/deliveries/{delivery_id}":
-        return _with_a_delivery(context, path_parameters or {})
-    if _label(context) != "DELETE /jobs/{job_id}" or not re.fullmatch("[0-9a-f]{21}", str(found)):
-        return path_parameters
-    assert context.operation is not None
-    return {**(path_parameters or {}), "job_id": _waiting_job(context.operation.schema.get_base_url())}
+        return _with_a_delivery(context, given)
+    for name, label, form, waiting in _CANCELLED:
+        if _label(context) == label and re.fullmatch(form, str(given.get(name, ""))):
+            assert context.operation is not None
+            return {**given, name: waiting(context.operation.schema.get_base_url())}
+    return path_parameters
 
 
 @schemathesis.check
@@ -57,9 +58,11 @@ def the_document_tells_every_form(_: schemathesis.CheckContext, response: Any, c
         return
     problem = response.json()
     error = problem.get("error", problem)
-    field = str(error.get("field") or error.get("param"))
-    if error["code"] in ABOUT_THE_FORM and field.partition(".")[0] not in OPEN_FIELDS:
-        raise AssertionError(f"{case.operation.label} refuses {field} for its form: {error}")
+    # Of a batch they are listed by item, and each of them counts.
+    for one in error.get("errors", [error]):
+        field = str(one.get("field") or one.get("param"))
+        if one["code"] in ABOUT_THE_FORM and not set(OPEN_FIELDS) & set(field.split(".")[:2]):
+            raise AssertionError(f"{case.operation.label} refuses {field} for its form: {error}")
 
 
 @schemathesis.check
@@ -91,9 +94,23 @@ _ANNE = {"Authorization": f"Bearer {os.environ['ANNE_KEY']}"} if "ANNE_KEY" in o
 
 def _waiting_job(url: str, **fields: str) -> str:
     """The id of a job of anne's, or of anybody's, that the stage's worker leaves alone for a moment."""
-    request = {"text": "Later.", "priority": "low", **fields}
-    answer = httpx.post(f"{url.rstrip('/')}/synthesize", json=request, headers=_ANNE)
-    return str(answer.raise_for_status().json()["id"])
+    return _made(f"{url.rstrip('/')}/synthesize", {**_LATER, **fields})
+
+
+def _waiting_batch(url: str) -> str:
+    """The same for a batch."""
+    return _made(f"{url.rstrip('/')}/batches", {"items": [_LATER]})
+
+
+def _made(url: str, body: Any) -> str:
+    return str(httpx.post(url, json=body, headers=_ANNE).raise_for_status().json()["id"])
+
+
+_LATER = {"text": "Later.", "priority": "low"}
+_CANCELLED = (
+    ("job_id", "DELETE /jobs/{job_id}", "[0-9a-f]{21}", _waiting_job),
+    ("batch_id", "DELETE /batches/{batch_id}", "batch-[0-9a-f]{21}", _waiting_batch),
+)
 
 
 def _with_a_delivery(context: schemathesis.HookContext, path_parameters: dict[str, Any]) -> dict[str, Any]:

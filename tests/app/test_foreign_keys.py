@@ -38,8 +38,8 @@ MARK = "quintessentially-mine"
 TEXT = {"text": f"{MARK} Hello.", "metadata": {"note": MARK}, "webhook": f"http://{LOOPBACK}:9/{MARK}"}
 
 # What each parameter of a path names: something of the owner's, or something that is nobody's.
-THEIRS = {"job_id": ("finished", "waiting"), "voice_id": ("voice",)}
-UNKNOWN = {"job_id": new_id(), "voice_id": "voice-19abcdef0120123456789"}
+THEIRS = {"job_id": ("finished", "waiting"), "voice_id": ("voice",), "batch_id": ("batch",)}
+UNKNOWN = {"job_id": new_id(), "voice_id": "voice-19abcdef0120123456789", "batch_id": "batch-19abcdef0120123456789"}
 ANYBODYS = {"model": "hibari"}
 # What else may stand behind one of them, made of its id.
 BELOW = {"delivery_id": "{thing}-1"}
@@ -48,6 +48,7 @@ BELOW = {"delivery_id": "{thing}-1"}
 FORM = {"name": "Mine", "provider": "hibari", "consent": "true"}
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /synthesize": {"json": {"text": TEXT["text"]}, "headers": {"Idempotency-Key": "1"}},
+    "POST /batches": {"json": {"items": [{"text": TEXT["text"]}]}, "headers": {"Idempotency-Key": "3"}},
     "POST /v1/audio/speech": {"json": {"input": TEXT["text"]}, "headers": {"Idempotency-Key": "1"}},
     "POST /webhooks/secret/rotate": {},
     "POST /voices": {"data": FORM, "files": {"file": ("a.wav", encoded(tone(4)))}},
@@ -92,7 +93,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
 
 @pytest.fixture
 def stage(guarded_place: Place, guarded_redis: Redis, guarded_workshop: Workshop, tmp_path: Path) -> Iterator[Stage]:
-    """The owner has a spoken job with its log, one that waits, and a cloned voice."""
+    """The owner has a spoken job with its log, one that waits, a cloned voice and a spoken batch."""
     url = guarded_place.redis_url
     tokens = [make_key(url, OWNER), make_key(url, STRANGER), make_key(url, STRANGER, Scope.SUBMIT, Scope.ADMIN)]
     owner, stranger, operator = ({"Authorization": f"Bearer {token}"} for token in tokens)
@@ -108,7 +109,10 @@ def stage(guarded_place: Place, guarded_redis: Redis, guarded_workshop: Workshop
         log = RunLog(str(RUN["id"]), shared=False, complete=True, lines=[LogLine(1.5, "stdout", MARK)])
         AudioStore.open(None, guarded_place.data_dir / "audio").put(log_name(log.run), log.to_bytes())
         cloned = api.post("/voices", **{**BODIES["POST /voices"], "headers": owner}).json()["id"]
-        things = {"finished": finished, "waiting": waiting, "voice": cloned}
+        batch = api.post("/batches", **{**BODIES["POST /batches"], "headers": {**owner, "Idempotency-Key": "3"}}).json()
+        guarded_workshop.start(batch["jobs"][0]["id"])
+        guarded_workshop.succeed(batch["jobs"][0]["id"], wav(0.2))
+        things = {"finished": finished, "waiting": waiting, "voice": cloned, "batch": batch["id"]}
         yield Stage(api, owner, stranger, operator, things)
     for name in (OWNER, STRANGER):
         ApiKeyStore(guarded_redis).revoke(name)
@@ -149,8 +153,10 @@ def test_what_is_hidden_is_there_for_its_owner(stage: Stage, application: FastAP
         if method == "GET" and "job_id" in parameters:
             answer = stage.answer(f"GET {path.format(job_id=stage.things['finished'])}", stage.owner)
             assert answer.is_success, (path, answer.text)
-        if method == "GET" and "voice_id" in parameters:
-            assert stage.answer(f"GET {path.format(voice_id=stage.things['voice'])}", stage.owner).is_success
+        for thing in ("voice", "batch"):
+            if method == "GET" and f"{thing}_id" in parameters:
+                address = path.format(**{f"{thing}_id": stage.things[thing]})
+                assert stage.answer(f"GET {address}", stage.owner).is_success, address
 
 
 def test_what_a_stranger_sends_finds_nothing_of_the_owners(stage: Stage) -> None:

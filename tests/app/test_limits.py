@@ -115,6 +115,8 @@ def test_only_so_many_jobs_of_a_name_wait(
     refused = apis[1].post("/synthesize", json=TEXT, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_waiting")
     assert int(refused.headers["retry-after"]) >= 1
+    many = apis[1].post("/batches", json={"items": [TEXT]}, headers=headers)
+    assert (many.status_code, many.json()["code"]) == (429, "too_many_waiting")
     assert apis[1].post("/synthesize", json=TEXT, headers=limited()).status_code == 202
     guarded_workshop.start(ids[0])
     assert apis[1].post("/synthesize", json=TEXT, headers=headers).status_code == 202
@@ -149,6 +151,8 @@ def test_a_spent_budget_waits_for_the_new_week(
     refused = apis[1].post("/synthesize", json=other, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (429, "budget_spent")
     assert 1 <= int(refused.headers["retry-after"]) <= WEEK_SECONDS
+    many = apis[1].post("/batches", json={"items": [TEXT, ON_GPU]}, headers=headers)
+    assert (many.status_code, many.json()["code"]) == (429, "budget_spent")
     assert apis[1].post("/synthesize", json=TEXT, headers=headers).status_code == 202
     assert apis[1].get(waiting.headers["location"], headers=headers).json()["status"] == "queued"
     assert apis[1].post("/synthesize", json=other, headers=limited()).status_code == 202

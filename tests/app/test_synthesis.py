@@ -60,11 +60,16 @@ def test_a_text_alone_becomes_a_job(api: httpx.Client) -> None:
         "waiting": None,
         "error": None,
         "audio": None,
+        "batch": None,
+        "webhook": None,
         "cached": False,
         "run": None,
         "gpu_seconds": 0.0,
         "metadata": {},
-        "urls": {"self": f"/jobs/{job['id']}", "audio": f"/jobs/{job['id']}/audio", "logs": f"/jobs/{job['id']}/logs"},
+        "urls": {
+            "self": f"/jobs/{job['id']}",
+            **{part: f"/jobs/{job['id']}/{part}" for part in ("audio", "logs", "captions")},
+        },
     }
 
 

@@ -37,7 +37,7 @@ class Workshop:
 
     def announce(self, *local_providers: str) -> None:
         """A worker lives, and has these providers' packages."""
-        announce(self._redis, Presence("worker", time.time(), ["emulator", "local"], local_providers))
+        announce(self._redis, Presence("worker", "machine", time.time(), ["emulator", "local"], local_providers))
 
     def start(self, job_id: str) -> None:
         """A run claims the job."""
@@ -56,8 +56,12 @@ class Workshop:
         error = {"code": "audio_rejected", "detail": "the clip is empty", "retryable": False}
         self._move(job_id, JobStatus.FAILED, finished_at=time.time(), error=error)
 
-    def succeed(self, job_id: str, content: bytes) -> dict[str, Any]:
-        """The job's audio is published; answers what the job says of it."""
+    def end_cancel(self, job_id: str) -> None:
+        """The job's host has confirmed that it goes on no more."""
+        self._move(job_id, JobStatus.CANCELED, finished_at=time.time())
+
+    def succeed(self, job_id: str, content: bytes, **told: Any) -> dict[str, Any]:
+        """The job's audio is published, and `told` of it what is not usual; answers what the job says of it."""
         audio = {
             "format": "wav",
             "duration_seconds": 1.5,
@@ -65,6 +69,7 @@ class Workshop:
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
             "checks": {"silence": "passed"},
+            **told,
         }
         path = self._data_dir / f"{job_id}.part"
         path.write_bytes(content)

@@ -29,7 +29,7 @@ ROOT = HERE.parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 PYTHON = ROOT / ".venv-engines" / "bin" / "python"
 PATIENCE_SECONDS = 300.0
-FIELDS = {"id", "status", "file", "sha256", "sample_rate", "duration_seconds", "seconds", "error"}
+FIELDS = {"id", "status", "file", "sha256", "sample_rate", "duration_seconds", "chunks", "seconds", "error"}
 
 
 class Heard:

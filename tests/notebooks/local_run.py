@@ -12,7 +12,7 @@ from workers.local import LocalHost
 from workers.notebook import inject
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-FIELDS = {"id", "status", "file", "sha256", "sample_rate", "duration_seconds", "seconds", "error"}
+FIELDS = {"id", "status", "file", "sha256", "sample_rate", "duration_seconds", "chunks", "seconds", "error"}
 
 
 def an_item(item_id: str, *chunks: str, voice: str, language: str = "en", **changes: Any) -> dict[str, Any]:

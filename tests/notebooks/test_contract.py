@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 
 from app.shared.provider import load_providers
 from tests.notebooks.local_run import NOTEBOOKS
 from workers.notebook import inject
 
+RATE = 24_000
 CELLS = ["parameters", "environment", "install", "load", "generate", "save", "clean-up"]
 MOST_BYTES = 200_000
 SECRETS = [
@@ -34,6 +36,10 @@ notebook = pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), id
 
 def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+# Those that join chunks as ours do; others may do so in ways of their own.
+JOINING = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if "def joined(" in path.read_text(encoding="utf-8")]
 
 
 @notebook
@@ -103,6 +109,35 @@ def test_a_notebook_reads_the_parameters_that_it_is_given(path: Path) -> None:
     injected = json.loads(inject(path, {**run, "items": [{**run["items"][0], "chunks": [hostile]}]}))
     exec(injected["cells"][1]["source"], names)  # noqa: S102  # the one cell that Kavox writes
     assert names["RUN"]["items"][0]["chunks"] == [hostile]
+
+
+@pytest.mark.parametrize("path", JOINING, ids=lambda path: str(path.stem))
+def test_a_notebook_tells_when_each_of_its_chunks_is_heard(path: Path) -> None:
+    """Where a chunk's sound begins and ends in the joined wav, also beside chunks without sound; in seconds."""
+    cell = next(cell for cell in read(path)["cells"] if cell["id"] == "generate")["source"]
+    names: dict[str, Any] = {"np": np, "SAMPLE_RATE": RATE}
+    wanted = {"joined", "times", "trimmed", "faded", "EDGE_SECONDS", "FADE_SECONDS", "SILENCE"}
+    parts = [node for node in ast.parse(cell).body if wanted & defined(node)]
+    exec(compile(ast.Module(parts, []), path.name, "exec"), names)  # noqa: S102  # the notebook's own functions
+
+    hum, nothing = np.full(RATE, 0.5, np.float32), np.zeros(RATE // 2, np.float32)
+    clips = [np.concatenate([nothing, hum]), np.zeros(0, np.float32), np.concatenate([hum, nothing]), hum]
+    samples, spans = names["joined"](clips, [0.2, 0.9, 0.4])
+    times = names["times"](spans)
+    assert [set(one) for one in times] == [{"start", "end"}] * 4
+    assert [round(one["end"] - one["start"], 2) for one in times] == [1.5, 0, 1.03, 1]
+    assert [one["start"] for one in times] == pytest.approx([0, 1.5, 2.4, 3.83])
+    assert times[-1]["end"] == pytest.approx(len(samples) / RATE)
+    for (start, end), clip in zip(spans, clips, strict=True):
+        assert np.count_nonzero(samples[start:end]) == pytest.approx(np.count_nonzero(clip), abs=2)
+
+
+def defined(node: ast.stmt) -> set[str]:
+    """The names that a statement gives to something."""
+    if isinstance(node, ast.FunctionDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def test_each_notebook_has_its_manifest() -> None:

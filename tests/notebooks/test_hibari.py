@@ -4,7 +4,7 @@ import hashlib
 import json
 import wave
 from io import BytesIO
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def test_hibari_keeps_the_contract_of_result_json(spoken: Spoken) -> None:
     head = {key: value for key, value in spoken.result.items() if key != "items"}
     engine = {"name": "hibari-tts", "version": "0.2.1"}
     assert head == {"run_id": "run-1", "provider": "hibari", "model": "hibari", "engine": engine, "device": "cpu"}
-    fields = {"id", "status", "file", "sha256", "sample_rate", "duration_seconds", "seconds", "error"}
+    fields = {"id", "status", "file", "sha256", "sample_rate", "duration_seconds", "chunks", "seconds", "error"}
     assert all(set(entry) == fields for entry in spoken.result["items"])
 
 
@@ -140,6 +140,17 @@ def test_hibari_rests_between_chunks_for_as_long_as_the_run_says(spoken: Spoken)
     lengths = [length for _, length in rests(spoken.samples("joints"))]
     assert lengths == pytest.approx([seconds + 2 * OWN for seconds in PAUSES["joints"][1:]], abs=0.05)
     assert [length for _, length in rests(spoken.samples("two"))] == pytest.approx([REST_SECONDS + 2 * OWN], abs=0.05)
+
+
+def test_hibari_tells_when_each_chunk_is_heard(spoken: Spoken) -> None:
+    """One after the other up to the end, with the rests between them; a chunk without sound takes no time."""
+    entry = spoken.entries["joints"]
+    chunks = entry["chunks"]
+    gaps = [after["start"] - before["end"] for before, after in pairwise(chunks)]
+    assert gaps == pytest.approx(PAUSES["joints"], abs=0.002)
+    assert (chunks[0]["start"], chunks[-1]["end"]) == (0, pytest.approx(entry["duration_seconds"], abs=0.001))
+    assert spoken.entries["two"]["chunks"][1]["start"] == spoken.entries["two"]["chunks"][1]["end"]
+    assert spoken.entries["too-fast"]["chunks"] is None
 
 
 def test_hibari_joins_chunks_without_a_click(spoken: Spoken) -> None:

@@ -21,14 +21,20 @@ _numbers = itertools.count()
 
 
 def make_job(
-    text: str = "A text.", *, seconds: float = 1.0, priority: Priority = Priority.NORMAL, caller: str = "local"
+    text: str = "A text.",
+    *,
+    seconds: float = 1.0,
+    priority: Priority = Priority.NORMAL,
+    caller: str = "local",
+    batch: str = "",
 ) -> Job:
     """A job of the lane hibari:hibari:emulator; a later one is younger."""
     speech = Speech(
         text=text, provider="hibari", model="hibari", voice="heart", language="en", host="emulator", gpu=False,
         estimated_seconds=seconds, priority=priority,
     )  # fmt: skip
-    return Job(id=new_id(), caller=caller, created_at=time.time() + next(_numbers) / 1000, speech=speech)
+    created_at = time.time() + next(_numbers) / 1000
+    return Job(id=new_id(), caller=caller, created_at=created_at, speech=speech, batch=batch)
 
 
 def make_run(job: Job) -> Run:
@@ -48,7 +54,7 @@ def submit(url: str, *jobs: Job) -> None:
         for job in jobs:
             await submissions.submit(job)
 
-    _use(url, accept)
+    use(url, accept)
 
 
 def cancel(url: str, job: Job) -> None:
@@ -71,13 +77,15 @@ def standing(url: str, job: Job) -> Standing:
 
 
 def _ask(url: str, question: Callable[[JobStore], Coroutine[Any, Any, T]]) -> T:
-    return _use(url, lambda redis: question(JobStore(redis, Capacity(load_settings(), {}))))
+    return use(url, lambda redis: question(JobStore(redis, Capacity(load_settings(), {}))))
 
 
-def _use(url: str, use: Callable[[SharedPipelines], Coroutine[Any, Any, T]]) -> T:
+def use(url: str, ask_of: Callable[[SharedPipelines], Coroutine[Any, Any, T]]) -> T:
+    """What is asked of a server, as the API asks it."""
+
     async def ask() -> T:
         redis = connect_async(url)
-        answer = await use(redis)
+        answer = await ask_of(redis)
         await redis.aclose()
         return answer
 

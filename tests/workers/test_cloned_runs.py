@@ -139,6 +139,7 @@ class Bench:
                 followers=Followers(self.redis, self.audio, self.queue, self.scratch),
             ),
             machine="here",
+            is_gone=lambda _: False,
             stopping=stopping,
         )
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from app.shared import keys
 from app.shared.errors import ConfigurationError
 from app.shared.identifiers import new_id
 from app.shared.job import Job, JobStatus, Speech
+from app.shared.presence import MACHINE_SECONDS, announce, depart
 from app.shared.settings import load_settings
 from tests.notebooks.local_run import NOTEBOOKS
 from tests.workers.jobs import read, submit
@@ -102,3 +104,27 @@ def test_a_folder_of_models_that_is_not_there_stops_the_worker(worker: WorkerOf,
     missing = tmp_path / "nowhere"
     with pytest.raises(ConfigurationError, match=f"^KAVOX_LOCAL_INPUT_DIR: there is no folder {missing}$"):
         worker(local_input_dir=missing)
+
+
+def test_a_run_on_a_machine_that_is_gone_is_taken_over_by_another(
+    worker: WorkerOf, redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    """A container that was replaced never comes back; while its machine may, the run waits for it."""
+    job = a_job("qwen", "0.6b")
+    submit(redis_url, job)
+    here, elsewhere = worker(data_dir=tmp_path / "here"), worker(data_dir=tmp_path / "elsewhere")
+    announce(redis, here.presence)
+    run = here.synthesis.claim(job.speech.lane)
+    assert run is not None
+    redis.delete(f"kavox:run:{run.id}:lease")
+    sign = keys.MACHINE + here.presence.machine
+
+    depart(redis, here.name)
+    elsewhere.synthesis.resume(run.id)
+    assert read(redis_url, job).status is JobStatus.RUNNING
+    assert list(RunStore(redis, "another").ownerless()) == [run.id]
+    assert 0 < redis.ttl(sign) <= MACHINE_SECONDS
+
+    redis.delete(sign)
+    elsewhere.synthesis.resume(run.id)
+    assert list(RunStore(redis, "another").ownerless()) == []

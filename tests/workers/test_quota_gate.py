@@ -68,7 +68,7 @@ class Gatehouse:
 
 @pytest.fixture
 def house(redis: Redis, redis_url: str) -> Gatehouse:
-    announce(redis, Presence("worker", time.time(), [HOST, "local"], ["mimic"]))
+    announce(redis, Presence("worker", "machine", time.time(), [HOST, "local"], ["mimic"]))
     return Gatehouse(redis, redis_url)
 
 
