@@ -2,16 +2,18 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 import redis
 
 from app.embedded import EmbeddedServer
 from app.shared import keys
+from tests.pages import ROOT
 from tests.service import Service, wait_for
-from tests.test_troubles import notebooks_with
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +47,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
     folder = tmp_path_factory.mktemp("logged")
     settings = {
         "KAVOX_LOG_LEVEL": "debug",
-        "KAVOX_NOTEBOOKS_DIR": notebooks_with(folder, INDISCREET),
+        "KAVOX_NOTEBOOKS_DIR": _indiscreet_notebooks(folder),
         "KAVOX_BATCH_MAX_ITEMS": 1,
         "KAVOX_BATCH_WINDOW_SECONDS": 0.5,
     }
@@ -57,6 +59,15 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
     finally:
         service.end_everything()
     return jobs, _lines(service.log)
+
+
+def _indiscreet_notebooks(folder: Path) -> Path:
+    notebooks = folder / "notebooks"
+    shutil.copytree(ROOT / "notebooks", notebooks)
+    notebook = nbformat.read(notebooks / "hibari.ipynb", as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(INDISCREET, id="added"))
+    nbformat.write(notebook, notebooks / "hibari.ipynb")
+    return notebooks
 
 
 def _make_trouble(service: Service) -> dict[str, dict[str, Any]]:
