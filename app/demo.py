@@ -38,7 +38,7 @@ def demo(text: str, output: Path) -> None:
     check_output(output)
     with TemporaryDirectory(prefix="kavox-demo-", ignore_cleanup_errors=True) as folder:
         chosen = _settings(Path(folder))
-        set_up_logs("error")
+        set_up_logs("error", "demo")
         logs = Path(folder) / "logs"
         logs.mkdir()
         with (

@@ -93,7 +93,7 @@ def _build(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        set_up_logs(settings.log_level)
+        set_up_logs(settings.log_level, "api")
         redis, queue_redis = connect_async(redis_url), connect_for_queue(redis_url)
         job_store = JobStore(redis, Capacity(settings, providers))
         conversions = Conversions(audio, Scratch(settings.data_dir / "scratch"))

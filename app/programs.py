@@ -20,8 +20,12 @@ _WORKER_SECONDS = 7.0
 _EMULATOR_SECONDS = 2.0
 _STACK_SECONDS = 15.0
 
-# What is no HTTP is answered by us, and whoever asks for a WebSocket is answered as if they had not.
-SERVER_OPTIONS = ("--http", "app.api.http_protocol:Protocol", "--ws", "none")
+# What is no HTTP is answered by us, and whoever asks for a WebSocket is answered as if they had not. The line of a
+# request in the log is ours: the server's has the query.
+SERVER_OPTIONS = (
+    *("--http", "app.api.http_protocol:Protocol", "--ws", "none"),
+    *("--no-access-log", "--log-level", "warning"),
+)
 
 
 def api(settings: Settings, logs: Path | None) -> ChildProcess:
@@ -34,7 +38,7 @@ def api_module(settings: Settings) -> Sequence[str]:
     return [
         *("uvicorn", "--factory", "app.main:create_app"),
         *("--host", settings.host, "--port", str(settings.port)),
-        *("--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "2"),
+        *("--timeout-graceful-shutdown", "2"),
         *SERVER_OPTIONS,
     ]
 

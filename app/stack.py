@@ -45,7 +45,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 def serve() -> None:
     """Runs the stack until Ctrl-C or SIGTERM. Raises ConfigurationError when it cannot run with these settings."""
     chosen = load_settings()
-    set_up_logs(chosen.log_level)
+    set_up_logs(chosen.log_level, "serve")
     # Looked at before anything starts, so that what is wrong with them is said once.
     load_providers(chosen.notebooks_dir)
     _check_keys(chosen)

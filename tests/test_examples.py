@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from app.ports import LOOPBACK, free_port
 from tests.pages import blocks, commands
@@ -31,7 +32,7 @@ Ended = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class Examples:
-    """What came of them; `readme` and `openai` have what each command of the page printed."""
+    """What came of them; `readme`, `openai` and `api` have what each command of the page printed."""
 
     folder: Path
     python: Ended
@@ -39,6 +40,7 @@ class Examples:
     qwen: Ended
     readme: Mapping[str, str]
     openai: Mapping[str, str]
+    api: Mapping[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,8 @@ def ran(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Examples:
     folder = tmp_path_factory.mktemp("examples")
     environment = {**os.environ, "KAVOX_URL": service.url, "NO_PROXY": "127.0.0.1"}
     (folder / "synthesize.py").write_text(blocks("docs/voicegenhub.md", "python")[0], encoding="utf-8")
-    readme = "\n".join(block for block in blocks("README.md", "python") if SERVES not in block)
-    readme = readme.replace(ADDRESS, service.url)
+    python_code = [*blocks("README.md", "python"), *blocks("docs/api.md", "python")]
+    readme = "\n".join(block for block in python_code if SERVES not in block).replace(ADDRESS, service.url)
 
     def run(*command: str) -> Ended:
         return subprocess.run(
@@ -62,13 +64,13 @@ def ran(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Examples:
         python: Future[Ended] = pool.submit(run, sys.executable, "-c", readme)
         hibari = pool.submit(run, *GPU, "--provider", "hibari", "--voice", "heart", "--output", "hibari.wav")
         qwen = pool.submit(run, *GPU, "--provider", "qwen", "--voice", "ryan", "--output", "qwen.wav")
-        curls = [pool.submit(transcript, page) for page in ("README.md", "docs/openai.md")]
+        curls = [pool.submit(transcript, page) for page in ("README.md", "docs/openai.md", "docs/api.md")]
         done = [future.result() for future in curls]
         return Examples(folder, python.result(), hibari.result(), qwen.result(), *done)
 
 
 def test_httpx_and_openai_speak(ran: Examples) -> None:
-    """The Python of README, from its imports to its files."""
+    """The Python of README and docs/api.md, from its imports to its files."""
     assert ran.python.returncode == 0, ran.python.stderr
     for name in ("hello.wav", "speech.wav"):
         assert _seconds(ran.folder / name) > 0.2
@@ -93,12 +95,20 @@ def test_the_receiver_hears_of_a_job(service: Service) -> None:
 @pytest.mark.skipif(NO_CURL, reason="there is no curl here")
 def test_curl_prints_what_readme_shows(ran: Examples) -> None:
     """In its order; every field that is shown of an answer is in it, and the telling ones are alike."""
-    shown = dict(commands("README.md"))
     assert len(ran.readme) == 3
-    for command, output in ran.readme.items():
-        assert set(FIELD.findall(shown[command])) <= set(FIELD.findall(output)), (command, output)
-        assert set(TELLING.findall(shown[command])) <= set(TELLING.findall(output)), (command, output)
+    _compare("README.md", ran.readme)
     assert _seconds(ran.folder / "fox.wav") > 1.5
+
+
+@pytest.mark.skipif(NO_CURL, reason="there is no curl here")
+def test_curl_prints_what_the_page_of_the_api_shows(ran: Examples) -> None:
+    """From the estimate to the refusal, and its files are there."""
+    assert len(ran.api) == 10
+    _compare("docs/api.md", ran.api)
+    assert "event: end" in next(output for command, output in ran.api.items() if "/events" in command)
+    assert (ran.folder / "header.bin").read_bytes()[:4] == b"RIFF"
+    for name in ("hello.mp3", "hello.flac"):
+        assert soundfile.info(ran.folder / name).duration > 0.2
 
 
 @pytest.mark.skipif(NO_CURL, reason="there is no curl here")
@@ -121,6 +131,13 @@ def test_voicegenhubs_gpu_road_tells_why_it_cannot(ran: Examples) -> None:
     assert ran.qwen.returncode == 1
     assert ran.qwen.stderr.startswith("Error: qwen needs a GPU of Kaggle")
     assert not (ran.folder / "qwen.wav").exists()
+
+
+def _compare(page: str, printed: Mapping[str, str]) -> None:
+    shown = dict(commands(page))
+    for command, output in printed.items():
+        assert set(FIELD.findall(shown[command])) <= set(FIELD.findall(output)), (command, output)
+        assert set(TELLING.findall(shown[command])) <= set(TELLING.findall(output)), (command, output)
 
 
 def _transcript(page: str, service: Service, run: Callable[[str], Ended]) -> dict[str, str]:

@@ -28,7 +28,7 @@ local function bill(key, now)
   -- Bills are kept to the millisecond.
   if seconds < 0.001 then return end
   redis.call('HSET', key, 'billed', string.format('%.3f', taken))
-  redis.call('HINCRBYFLOAT', '{keys.METRICS}', 'gpu_seconds|' .. cjson.decode(run[8]), string.format('%.3f', seconds))
+  redis.pcall('HINCRBYFLOAT', '{keys.METRICS}', 'gpu_seconds|' .. cjson.decode(run[8]), string.format('%.3f', seconds))
   local jobs, total = {{}}, 0
   for _, id in ipairs(cjson.decode(run[5])) do
     local job = redis.call('HMGET', '{keys.JOB}' .. id, 'caller', 'seconds', 'gpu_seconds')

@@ -68,7 +68,7 @@ class Claims:
         for turn, candidate in enumerate(rivals):
             claimed = self._claim(candidate, rivals=len(rivals) - turn)
             if isinstance(claimed, Run):
-                log.info("run claimed", run=claimed.id, lane=candidate, jobs=len(claimed.jobs))
+                log.info("run claimed", run=claimed.id, lane=candidate, jobs=claimed.jobs)
                 # There may be more in it, another session free, or another lane that this wake-up was meant for.
                 for waiting in self._rivals(lane):
                     self._queue.wake_lane(waiting)

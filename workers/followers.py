@@ -168,7 +168,10 @@ class Followers:
         now = time.time()
         changed = change(finished_at=now, waiting=None, **fields)
         arguments = transition_arguments(job.id, to, now, changed, [JobStatus.QUEUED])
-        return cast("str", self._transition(args=arguments))
+        met = cast("str", self._transition(args=arguments))
+        if met == JobStatus.QUEUED:
+            log.info("job ended", job=job.id, status=to)
+        return met
 
     def _kept(self, leader_id: str) -> Job | None:
         """Kept speech as a job that has succeeded with it; None when it is kept no more."""

@@ -9,11 +9,13 @@ import signal
 import sys
 import threading
 from functools import partial
+from types import TracebackType
 
 import structlog
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
+from rq.job import Job
 
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import QUEUE
@@ -47,8 +49,8 @@ def main() -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"kavox worker: {error.detail}\n")
         return EXIT_CONFIGURATION
-    set_up_logs(parts.settings.log_level)
-    log.info("worker started", worker=parts.name, hosts=list(parts.presence.hosts))
+    set_up_logs(parts.settings.log_level, parts.name)
+    log.info("worker started", hosts=list(parts.presence.hosts))
     helpers = [
         threading.Thread(target=target, name=name, daemon=True)
         for name, target in (
@@ -82,7 +84,10 @@ def _work(parts: Runtime) -> bool:
     try:
         # RQ waits for a silent server for as long as the worker's entry lives, 415 s unless told otherwise.
         worker = RunWorker(
-            [Queue(QUEUE, connection=parts.rq_connection)], connection=parts.rq_connection, worker_ttl=30
+            [Queue(QUEUE, connection=parts.rq_connection)],
+            connection=parts.rq_connection,
+            worker_ttl=30,
+            exception_handlers=[_note_failure],
         )
         worker.stopping = parts.stopping
         worker.log_job_description = False
@@ -92,6 +97,12 @@ def _work(parts: Runtime) -> bool:
     except RedisError as error:
         log.warning("Redis does not answer", error=str(error))
         return False
+    return True
+
+
+def _note_failure(_job: Job, _kind: type[BaseException], error: BaseException, _trace: TracebackType) -> bool:
+    """RQ's own line quotes the error, and is cut short for that. True: RQ goes on with its own handling."""
+    log.error("task failed", exc_info=error)
     return True
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from statistics import median
 from typing import Any, cast
 
+import structlog
 from redis import Redis
 from redis.exceptions import ResponseError
 
@@ -25,6 +26,8 @@ from app.shared.metrics import SIZES, count, observe
 from app.shared.transition import flat, transition_arguments
 from workers import run_scripts
 from workers.run import ENDED, SESSIONS, Run, stored
+
+log = structlog.get_logger()
 
 LEASE_SECONDS = 10
 LONGEST_BACKOFF_SECONDS = 900
@@ -161,7 +164,11 @@ class RunStore:
     def settle(self, run: Run, job: Job, to: JobStatus, **fields: Any) -> bool:
         """Ends one job of the run; False when it had ended already."""
         now = time.time()
-        return self._transition(run, job, to, now, change(finished_at=now, waiting=None, **fields))
+        ended = self._transition(run, job, to, now, change(finished_at=now, waiting=None, **fields))
+        if ended:
+            # An error's detail may have the engine's own words, which may quote the text.
+            log.info("job ended", job=job.id, status=to, code=(fields.get("error") or {}).get("code"))
+        return ended
 
     def put_back(self, run: Run, job: Job, **fields: Any) -> bool:
         """Puts one job of the run back into its lane; False when it had ended already."""

@@ -33,7 +33,8 @@ class Verdicts:
         if job.failures or job.speech.seed is not None:
             self.fail_job(run, job, error)
             return
-        log.warning("job runs again", job=job.id, code=error.code, detail=error.detail)
+        # Without its detail: the engine's own words may quote the text.
+        log.warning("job runs again", job=job.id, code=error.code)
         self._runs.put_back(run, job, failures=job.failures + 1, group="")
 
     def remove_kernel(self, run: Run) -> None:

@@ -41,6 +41,7 @@ async def accept(
     """The job that answers the request. With `joining` it may be the one of the same request before it."""
     known = await owned.submissions.known(once) if once else None
     if known is not None:
+        structlog.contextvars.bind_contextvars(job=known)
         return await _known(known, caller, owned)
     job = await admitted(speech_request, caller, owned)
     allowance = await allowance_of(job, owned)
@@ -57,6 +58,7 @@ async def accept(
         submitted = Submitted(await owned.submissions.answer(job, entry, joining=joining, once=once))
         if submitted.job_id != job.id:
             await owned.submissions.discard(job.id, entry)
+    structlog.contextvars.bind_contextvars(job=submitted.job_id)
     if submitted.wakes:
         await wake(owned.queue, job.speech.lane)
     if submitted.job_id != job.id:

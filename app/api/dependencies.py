@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Annotated, cast
 
+import structlog
 from fastapi import Depends, Request
 from redis.asyncio import Redis
 from starlette.datastructures import Headers
@@ -97,6 +98,7 @@ def _identify(request: Request, scope: Scope) -> str:
     if not key.may(scope):
         has = ", ".join(sorted(key.scopes))
         raise Forbidden(f"this needs a key with the scope {scope}, and this one has: {has}")
+    structlog.contextvars.bind_contextvars(caller=key.name)
     return key.name
 
 

@@ -3,10 +3,11 @@
 The server answers such a request itself, because no application could be shown it: `uvicorn --http` takes this class.
 """
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.api.problems import MalformedRequest, problem_response
-from app.api.request_context import HEADER, new_request_id
+from app.api.request_context import HEADER, new_request_id, note_request
 from app.api.security import hardened
 
 
@@ -19,7 +20,9 @@ class Protocol(HttpToolsProtocol):
         path = address.partition(b"?")[0].decode("latin-1")
         response = problem_response(MalformedRequest(msg), path)
         response.headers["Connection"] = "close"
-        response.headers[HEADER] = new_request_id()
+        response.headers[HEADER] = request_id = new_request_id()
         lines = [name + b": " + value + b"\r\n" for name, value in hardened(response.raw_headers)]
         self.transport.write(b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", bytes(response.body)]))
         self.transport.close()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            note_request("", path, response.status_code, 0)

@@ -100,7 +100,7 @@ def _program(notebook: Mapping[str, Any]) -> list[str]:
 @contextmanager
 def _emulator(settings: Settings, folder: Path) -> Iterator[Settings]:
     """The settings under which an emulator of our own is Kaggle, in the folder."""
-    set_up_logs("error")
+    set_up_logs("error", "replay")
     port = free_port(LOOPBACK)
     chosen = settings.model_copy(
         update={"data_dir": folder, "kaggle_api_url": f"http://{LOOPBACK}:{port}", "kernel_id": None}

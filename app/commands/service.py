@@ -105,7 +105,7 @@ def _own_service(settings: Settings, key: str | None, folder: Path, *, for_one: 
         chosen |= {"workers": 1, "batch_window_seconds": 0}
     settings = settings.model_copy(update=chosen)
     # Of its supervisor, which would else write to stdout.
-    set_up_logs("error")
+    set_up_logs("error", "command")
     child, supervisor = programs.service(settings, log), Supervisor()
     say(f"No service runs on this machine: one is started for this command, on {settings.data_dir.absolute()}")
     try:

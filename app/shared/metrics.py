@@ -16,10 +16,11 @@ SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 _BOUNDS = ", ".join(map(str, SECONDS))
 
-# count(field, amount) adds to a counter; observe(field, seconds) to a histogram of times.
+# count(field, amount) adds to a counter; observe(field, seconds) to a histogram of times. Neither can fail: Redis takes
+# nothing back of a script that dies half-way, and no change is worth less than its being counted.
 METRICS_LUA = f"""
 local function count(field, amount)
-  redis.call('HINCRBYFLOAT', '{keys.METRICS}', field, amount)
+  redis.pcall('HINCRBYFLOAT', '{keys.METRICS}', field, amount)
 end
 local function observe(field, seconds)
   local bucket = 'inf'

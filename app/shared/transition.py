@@ -54,10 +54,15 @@ end
 # transition(id, to, now, sources, fields) answers the status that was met, '' for no such job. `sources` is an array of
 # statuses; `fields` a flat array of field, value, …, as `app.shared.job.change` makes them.
 TRANSITION_LUA = f"""{LANE_LUA}{SHOW_LUA}{METRICS_LUA}{TELL_LUA}{TALLY_LUA}
--- Redis takes nothing back of a script that fails half-way, so a job without an error must not make this one fail.
-local function error_code(stored)
-  local error = stored and cjson.decode(stored)
-  return type(error) == 'table' and error.code or 'unknown'
+-- Called with pcall: whatever is unreadable in the job's record, the change itself is made.
+local function count_end(key, lane, to, now)
+  count('jobs_ended|' .. lane .. '|' .. to, 1)
+  if to == '{JobStatus.FAILED}' then
+    local stored = redis.call('HGET', key, 'error')
+    local error = stored and cjson.decode(stored)
+    count('jobs_failed|' .. lane .. '|' .. (type(error) == 'table' and error.code or 'unknown'), 1)
+  end
+  observe('job_seconds|' .. lane, math.max(0, now - redis.call('HGET', key, 'created_at')))
 end
 -- A start is told as it was: the job may have ended before its receiver hears of it. Called with pcall, as what tells
 -- of the end is: where a wish cannot be read, the change itself is made.
@@ -98,11 +103,7 @@ local function transition(id, to, now, sources, fields)
   if job[6] then tally(job[6], key, status, to, ended, now) end
   if ended then
     redis.call('ZADD', '{keys.FINISHED}', now, id)
-    count('jobs_ended|' .. job[2] .. '|' .. to, 1)
-    observe('job_seconds|' .. job[2], math.max(0, now - redis.call('HGET', key, 'created_at')))
-    if to == '{JobStatus.FAILED}' then
-      count('jobs_failed|' .. job[2] .. '|' .. error_code(redis.call('HGET', key, 'error')), 1)
-    end
+    pcall(count_end, key, job[2], to, now)
     if job[5] then pcall(tell_end, id, job[5], to) end
     redis.call('HDEL', key, {", ".join(f"'{name}'" for name in SPENT_FIELDS)})
   end

@@ -15,6 +15,7 @@ from workers.emulator.datasets import DatasetsService
 from workers.emulator.elsewhere import AccountState, Elsewhere
 from workers.emulator.kernels import KernelsService
 from workers.emulator.launcher import Launcher
+from workers.emulator.lines import set_up_lines
 from workers.emulator.options import Options, read_options
 from workers.emulator.outputs import Signer
 from workers.emulator.server import EmulatorServer
@@ -31,6 +32,7 @@ def main() -> None:
         options.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         sys.exit(f"The emulator cannot write to {options.data_dir}: {error.strerror}.")
+    set_up_lines()
     # Held for as long as the process lives: two emulators on one directory would run every notebook twice.
     with (options.data_dir / "lock").open("w") as lock:
         try:

@@ -10,6 +10,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from workers.emulator.lines import say
+
 DROP = "emulator.drop"
 """The extension of an ASGI scope whose value closes the connection at once."""
 
@@ -28,12 +30,11 @@ class EmulatorServer(uvicorn.Server):
     def __init__(self, application: ASGIApp, ready_line: str) -> None:
         # A log stream never ends by itself, so that shutting down waits for no connection longer than a second.
         config = uvicorn.Config(
-            application, http=DroppingProtocol, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+            application, http=DroppingProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=1
         )
         super().__init__(config)
         self._ready_line = ready_line
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        sys.stdout.write(self._ready_line + "\n")
-        sys.stdout.flush()
+        say(self._ready_line, sys.stdout)
