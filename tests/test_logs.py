@@ -38,7 +38,7 @@ for item in RUN["items"]:
         raise ValueError(text)
 """
 # What `kavox serve` says to people, on stdout.
-BANNER = re.compile(r"Kavox (is ready|stops)|  (Redis|Kaggle|Workers|Data)  ")
+BANNER = re.compile(r"Kavox (is ready|stops)|  (Redis|Kaggle|Keys|Workers|Data)  ")
 
 
 @pytest.fixture(scope="module")
