@@ -64,11 +64,10 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def two_of(service: Service, provider: str) -> list[dict[str, Any]]:
-    """Two jobs that shared a run of this provider, ended, in the order of their ids."""
-    jobs = [service.submit(text, provider=provider) for text in ("The first of two.", "The second of two.")]
-    done = [service.finished(str(job["id"])) for job in sorted(jobs, key=lambda job: str(job["id"]))]
-    assert len({job["run"]["id"] for job in done}) == 1
-    return done
+    """Two jobs that were sent as one batch, so that a run carries both, ended, in the order of their ids."""
+    items = [{"text": text, "provider": provider} for text in ("The first of two.", "The second of two.")]
+    jobs = service.http.post("/batches", json={"items": items}).raise_for_status().json()["jobs"]
+    return [service.finished(str(job["id"])) for job in sorted(jobs, key=lambda job: str(job["id"]))]
 
 
 def running_kernel(service: Service) -> str | None:

@@ -71,10 +71,11 @@ async def _owned(request: Request) -> Resources:
 
 
 async def _caller(request: Request) -> str:
-    return _read_caller(request)
+    return caller_of(request)
 
 
-def _read_caller(request: Request) -> str:
+def caller_of(request: Request) -> str:
+    """Whose request it is. Raises Unauthorized, Forbidden, OriginRefused, StoreUnavailable where nobody can tell."""
     return _identify(request, Scope.READ if request.scope["method"] == "GET" else Scope.SUBMIT)
 
 
@@ -88,7 +89,6 @@ async def _operates(request: Request) -> bool:
 
 
 def _identify(request: Request, scope: Scope) -> str:
-    """The caller's name. Raises Unauthorized, Forbidden, OriginRefused, and StoreUnavailable where nobody can tell."""
     owned = resources(request)
     if owned.keyring.is_empty:
         _check_is_near(request, owned.keyring)
@@ -173,7 +173,7 @@ async def _conversions(request: Request) -> Conversions:
     return resources(request).conversions
 
 
-Caller = Annotated[str, Depends(_caller), Read(_read_caller)]
+Caller = Annotated[str, Depends(_caller), Read(caller_of)]
 """Whose request it is; a route that asks for it answers 401 to strangers and 403 to keys that may only read, or not."""
 Operator = Annotated[str, Depends(_operator)]
 """The same for a route that is about all callers: the key needs the scope admin."""

@@ -18,9 +18,10 @@ from redis.exceptions import RedisError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.api.changes import Changes
-from app.api.dependencies import Caller, Config, Jobs, Listening
+from app.api.dependencies import Config, Jobs, Listening, caller_of
 from app.api.problems import responses
 from app.api.waiting import attended
+from app.shared.errors import StoreUnavailable
 from app.shared.job import JobStatus
 from app.shared.job_store import Seen
 from app.shared.job_view import AudioView, JobError, Waiting, job_view
@@ -86,14 +87,15 @@ async def follow_job(
     jobs: Jobs,
     changes: Listening,
     settings: Config,
-    caller: Caller,
     last_event_id: LastEventHeader = None,
 ) -> Response:
     """A job's phases, progress and ETA as they change, until it has ended. Comments keep the connection alive."""
     try:
-        seen = await jobs.look(job_id, caller)
-    except RedisError as error:
-        if is_outage(error) and _EVENT_STREAM in request.headers.get("accept", ""):
+        seen = await jobs.look(job_id, caller_of(request))
+    except (RedisError, StoreUnavailable) as error:
+        # A process that has never reached Redis cannot tell either whose request it is.
+        is_away = isinstance(error, StoreUnavailable) or is_outage(error)
+        if is_away and _EVENT_STREAM in request.headers.get("accept", ""):
             return EventSourceResponse(_nothing_yet())
         raise
     if seen.job.status.terminal and JobEvent.of(seen).event_id == last_event_id:

@@ -150,6 +150,7 @@ def test_what_cannot_be_done_is_refused_by_its_name(
     assert redis.exists(keys.QUEUED) == 0
 
 
+@pytest.mark.usefixtures("guarded_redis")
 def test_scripts_catch_the_errors_that_openai_would_raise(api: httpx.Client, impatient: httpx.Client) -> None:
     """A bad value, an unknown model and a wrong key are the exceptions of OpenAI's own service."""
     with pytest.raises(openai.BadRequestError):

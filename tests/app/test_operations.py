@@ -39,6 +39,7 @@ def test_without_workers_it_is_not_ready(api: httpx.Client) -> None:
         "redis": {"mode": "external", "reachable": True},
         "kaggle": {"mode": "emulated", "url": "http://127.0.0.1:9"},
         "workers": {"count": 0},
+        "keys": {"mode": "this_machine_only"},
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from redis import Redis
 
+from app.shared import keys
 from tests.app.api_process import environment
 from tests.service import wait_for
 
@@ -27,8 +28,8 @@ def test_a_worker_that_waits_for_kaggle_counts_as_living(redis: Redis, redis_url
         try:
             calls.enter_context(silent.accept()[0])
             (sign,) = wait_for("a sign of life", lambda: list(redis.scan_iter("kavox:worker:*")))
-            left = int(str(redis.pttl(sign)))
-            wait_for("the next one", lambda: int(str(redis.pttl(sign))) > left, seconds=15)
+            heard = redis.zrange(keys.WORKERS, 0, -1, withscores=True)
+            wait_for("the next one", lambda: redis.zrange(keys.WORKERS, 0, -1, withscores=True) != heard)
             assert worker.poll() is None
             worker.terminate()
             assert worker.wait(timeout=20) == 0
