@@ -32,7 +32,7 @@ first = sorted(pathlib.Path('.').glob('*.wav'))[0]
 first.write_bytes(first.read_bytes()[:-2])
 """,
     "silent": """
-silent = ENTRIES[0]
+silent = min(ENTRIES, key=lambda entry: entry["id"])
 frames = round(silent["duration_seconds"] * SAMPLE_RATE)
 content = wav(np.zeros(frames, np.float32))
 write_whole(OUTPUT / silent["file"], content)

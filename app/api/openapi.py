@@ -62,6 +62,7 @@ _MAKERS = (
     ("/batches", "post", "batch_id", "$response.body#/id"),
     ("/batches", "get", "batch_id", "$response.body#/batches/0/id"),
     ("/jobs/{job_id}/deliveries", "get", "delivery_id", "$response.body#/deliveries/0/id"),
+    ("/batches/{batch_id}/deliveries", "get", "delivery_id", "$response.body#/deliveries/0/id"),
     ("/voices", "post", "voice_id", "$response.body#/id"),
 )
 
@@ -221,12 +222,16 @@ def _link(document: dict[str, Any]) -> None:
     for path, method, parameter, place in _MAKERS:
         maker = document["paths"][path][method]
         used = {}
+        shared = {found: f"$request.path.{found}" for found in _in_path(path)}
         for other, operation in _operations(document):
-            if f"{{{parameter}}}" in other:
+            if {parameter, *shared} <= _in_path(other):
                 name = f"{maker['operationId']}.{operation['operationId']}"
-                shared = {found: f"$request.path.{found}" for found in re.findall(r"{(\w+)}", path)}
                 links[name] = {"operationId": operation["operationId"], "parameters": {**shared, parameter: place}}
                 used[operation["operationId"]] = {"$ref": f"#/components/links/{name}"}
         for status, response in maker["responses"].items():
             if status.startswith("2"):
                 response["links"] = used
+
+
+def _in_path(path: str) -> set[str]:
+    return set(re.findall(r"{(\w+)}", path))

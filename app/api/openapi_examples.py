@@ -20,7 +20,7 @@ _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ADDRESSES: Mapping[str, Mapping[str, Any]] = {
     "job_id": {"pattern": "^[0-9a-f]{21}$", "examples": [JOB_ID]},
     "batch_id": {"pattern": "^batch-[0-9a-f]{21}$", "examples": [BATCH_ID]},
-    "delivery_id": {"pattern": "^[0-9a-f]{21}-[1-9][0-9]{0,9}$", "examples": [DELIVERY_ID]},
+    "delivery_id": {"pattern": "^(batch-)?[0-9a-f]{21}-[1-9][0-9]{0,9}$", "examples": [DELIVERY_ID]},
     "voice_id": {"pattern": "^voice-[0-9a-f]{21}$", "examples": [VOICE_ID]},
     "model": {"minLength": 1, "examples": ["hibari/hibari"]},
 }

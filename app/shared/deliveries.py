@@ -4,9 +4,9 @@
       ▲   └───► failed      … never within a day, or with 410, or it was progress, which the next one replaces
       └─────────── either, when its caller asks for it again: POST /jobs/{id}/deliveries/{delivery_id}
 
-A delivery tells one event to one URL under one id, the `webhook-id`, however often it is tried. Its subject is a job,
-or whatever else has an id and a record with a subscription (`webhook.py`). Scripts that change such a thing call
-`tell`; what a job shows is read when it is told, save what only holds for that moment; others give their data.
+A delivery tells one event to one URL under one id, the `webhook-id`, however often it is tried. Its subject is a job
+or a batch, whose record has a subscription (`webhook.py`). Scripts that change one call `tell`; what it shows is read
+when it is told, save what only holds for that moment.
 
 Deliveries wait by destination, so that a receiver that is slow or dead keeps none but its own waiting. Those that are
 being sent stay in the queue with the end of their lease as their time: a worker that dies leaves nothing to be tidied.
@@ -49,7 +49,8 @@ end
 
 # tell(record, subject, subscription, type, data, due) has a webhook sent: `record` is the key of the subject's hash,
 # `subscription` JSON of `webhook.py`, `type` like batch.completed, whose last word is the event that may be subscribed
-# to, `data` JSON, '' for a job as it will be shown; `due` when, nil for now. Answers the delivery's id, nil when nobody
+# to, `data` JSON of what only holds now, ''
+# for nothing of the kind; `due` when, nil for now. Answers the delivery's id, nil when nobody
 # wants to know.
 # tell_progress(id, subscription) does so for a job that has come further, tell_end(id, subscription, status) for one
 # that has ended: how far it came is then of no interest any more.

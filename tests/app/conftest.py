@@ -15,6 +15,7 @@ from tests.api_keys import make_key
 from tests.app.api_process import EMULATOR_URL, serving
 from tests.app.manifests import write_manifests
 from tests.app.workshop import Workshop
+from tests.service import wait_for
 
 MAX_WAITING_JOBS = 1000
 
@@ -76,6 +77,8 @@ def _api(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[htt
 @pytest.fixture
 def api(_api: httpx.Client, redis: Redis) -> httpx.Client:
     assert redis.dbsize() == 0
+    # Other tests of this Redis make keys, which are forgotten within seconds.
+    wait_for("everybody to be let in", lambda: _api.get("/jobs/none").status_code != httpx.codes.UNAUTHORIZED)
     return _api
 
 

@@ -42,7 +42,7 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
 def map_path_parameters(context: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> Any:
     """Has jobs and batches cancelled that wait, and messages sent again, where the document allows the id."""
     given = path_parameters or {}
-    if _label(context) == "POST /jobs/{job_id}/deliveries/{delivery_id}":
+    if _label(context) in _WITH_DELIVERIES:
         return _with_a_delivery(context, given)
     for name, label, form, waiting in _CANCELLED:
         if _label(context) == label and re.fullmatch(form, str(given.get(name, ""))):
@@ -92,9 +92,9 @@ def _label(context: schemathesis.HookContext) -> str:
 _ANNE = {"Authorization": f"Bearer {os.environ['ANNE_KEY']}"} if "ANNE_KEY" in os.environ else {}
 
 
-def _waiting_job(url: str, **fields: str) -> str:
+def _waiting_job(url: str) -> str:
     """The id of a job of anne's, or of anybody's, that the stage's worker leaves alone for a moment."""
-    return _made(f"{url.rstrip('/')}/synthesize", {**_LATER, **fields})
+    return _made(f"{url.rstrip('/')}/synthesize", _LATER)
 
 
 def _waiting_batch(url: str) -> str:
@@ -113,16 +113,24 @@ _CANCELLED = (
 )
 
 
+_WITH_DELIVERIES = {
+    "POST /jobs/{job_id}/deliveries/{delivery_id}": ("job_id", "[0-9a-f]{21}", "synthesize", "jobs"),
+    "POST /batches/{batch_id}/deliveries/{delivery_id}": ("batch_id", "batch-[0-9a-f]{21}", "batches", "batches"),
+}
+
+
 def _with_a_delivery(context: schemathesis.HookContext, path_parameters: dict[str, Any]) -> dict[str, Any]:
-    """The ids of a cancelled job of anne's and of the message about that."""
-    forms = {"job_id": "[0-9a-f]{21}", "delivery_id": "[0-9a-f]{21}-[1-9][0-9]{0,9}"}
+    """The ids of a cancelled job or batch of anne's and of the message about that."""
+    parameter, form, maker, place = _WITH_DELIVERIES[_label(context)]
+    forms = {parameter: form, "delivery_id": "(batch-)?[0-9a-f]{21}-[1-9][0-9]{0,9}"}
     if not all(re.fullmatch(form, str(path_parameters.get(name, ""))) for name, form in forms.items()):
         return path_parameters
     assert context.operation is not None
-    url = context.operation.schema.get_base_url()
-    job_id = _waiting_job(url, webhook="https://example.org/kavox")
-    httpx.delete(f"{url.rstrip('/')}/jobs/{job_id}", headers=_ANNE).raise_for_status()
-    return {"job_id": job_id, "delivery_id": f"{job_id}-1"}
+    url = context.operation.schema.get_base_url().rstrip("/")
+    wish = {"webhook": "https://example.org/kavox"}
+    made = _made(f"{url}/{maker}", {**wish, **({"items": [_LATER]} if maker == "batches" else _LATER)})
+    httpx.delete(f"{url}/{place}/{made}", headers=_ANNE).raise_for_status()
+    return {parameter: made, "delivery_id": f"{made}-1"}
 
 
 def _is_well_formed(case: schemathesis.Case[Any]) -> bool:

@@ -88,6 +88,7 @@ def test_the_service_does_what_its_document_says(
     schemathesis(guarded, tmp_path, operators, examples=12)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_it_does_so_without_keys_too(unguarded: httpx.Client, tmp_path: Path) -> None:
     """The document then says that none is needed, and none is."""

@@ -15,7 +15,6 @@ from app.shared import keys
 from app.shared.audio_store import AudioStore
 from app.shared.deliveries import TELL_LUA
 from app.shared.settings import Settings
-from app.shared.webhook import subscription
 from tests.app.conftest import Place
 from tests.app.workshop import Workshop
 from tests.receiver import Receiver, receiving
@@ -167,21 +166,6 @@ def test_progress_is_told_once_in_a_while(
         receiver.wait_for(2)
         assert [message.type for message in receiver.messages] == ["job.progress", "job.failed"]
         assert [delivery["type"] for delivery in deliveries(api, job_id)] == ["job.failed"]
-
-
-def test_other_things_may_have_events_too(redis: Redis, place: Place, receiver: Receiver) -> None:
-    """Whatever has an id and a record: what it tells, it says itself."""
-    subject = "thing-19abcdef0120123456789"
-    wish = subscription(receiver.url, ["completed"], "anne", settings_of(place).webhook_receivers)
-    tell = redis.register_script(
-        f"{TELL_LUA} return {{tell('kavox:thing:' .. ARGV[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4])}}"
-    )
-    data = {"id": subject, "jobs": 3}
-    assert tell(args=[subject, json.dumps(wish), "thing.completed", json.dumps(data)]) == [f"{subject}-1"]
-    assert tell(args=[subject, json.dumps(wish), "thing.started", "{}"]) == []
-    with delivering(redis, place):
-        (message,) = receiver.wait_for(1)
-    assert (message.id, json.loads(message.body)["data"]) == (f"{subject}-1", data)
 
 
 def test_nothing_is_left_of_a_job_that_is_no_longer_kept(

@@ -19,6 +19,8 @@ from tests.containers.dockerfile import extras
 from tests.containers.environments import environment, packages
 from tests.service import wait_for
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK_RUNTIME = {"kaggle", "kagglesdk", "nbformat", "papermill", "ipykernel", "onnxruntime", "hibari-tts"}
 
 
