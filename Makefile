@@ -19,8 +19,8 @@ serve: .venv/.ready  ## keep the stack running on http://127.0.0.1:8000
 test: .venv/.ready  ## the test suite
 	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test-slow: .venv/.ready  ## the tests of `make live`, `make bench`, long texts, Kaggle's own command line and a command's own service
-	@$(BIN)/pytest --numprocesses 3 --dist loadfile -m slow
+test-slow: .venv/.ready  ## what goes wrong on whole services, make targets, long texts, containers, Kaggle's own command line: ten minutes
+	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m slow
 
 test-browser: .venv/.browser  ## the page in a real Chromium, on a whole service
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { \

@@ -9,6 +9,8 @@ from tests.mimic import write_mimic
 from tests.puppets import Puppets
 from tests.service import Service, wait_for
 
+pytestmark = pytest.mark.slow
+
 # Long enough to be told something else meanwhile, short enough to wait for.
 DEPLOYMENT_SECONDS, RUN_SECONDS, KEPT_SECONDS = 1.5, 2, 3
 SETTINGS = {

@@ -6,6 +6,8 @@ import pytest
 
 from tests.service import Service
 
+pytestmark = pytest.mark.slow
+
 WRONG_ONCE: dict[str, dict[str, Any]] = {
     "a result.json that was cut on the way": {"call": "Download", "kind": "short"},
     "a list without outputs": {"call": "ListKernelSessionOutput", "kind": "alter", "fields": {"files": []}},

@@ -11,6 +11,8 @@ from tests.commands.command import Command, Ended
 from tests.mimic import write_mimic
 from tests.service import Service
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def mimicry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
@@ -57,7 +59,6 @@ def test_a_text_that_fails_alone_has_one_more_go_with_another_seed(mimicry: Serv
     assert mimicry.kaggle_stats()["pushes_accepted"] - before == 2
 
 
-@pytest.mark.slow
 def test_a_failure_is_seen_again_elsewhere_from_its_bundle(mimicry: Service, tmp_path: Path) -> None:
     """With the text it fails for the same reason, without it is spoken; another notebook is not run unasked."""
     [job] = speak(mimicry, ("To be refused.", {"seed": 5}))

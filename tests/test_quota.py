@@ -11,6 +11,8 @@ import pytest
 from tests.mimic import write_mimic
 from tests.service import Service, wait_for
 
+pytestmark = pytest.mark.slow
+
 GPU = "mimic-gpu"
 RESERVE_HOURS = 2
 ALL_HOURS = 30

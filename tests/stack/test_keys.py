@@ -13,6 +13,8 @@ from tests.service import wait_for
 from tests.stack.conftest import StartServe
 from tests.stack.processes import kavox, lives
 
+pytestmark = pytest.mark.slow
+
 # What scanners of secrets are given to look for (docs/keys.md).
 PATTERN = r"kavox_[0-9a-z]{12}_[0-9A-Za-z]{49}"
 
