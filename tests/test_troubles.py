@@ -14,6 +14,8 @@ from tests.conftest import StartService
 from tests.service import Service, wait_for
 from tests.workers.emulator.driver import Emulator
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
@@ -28,8 +30,6 @@ for i in range(600):
 """,
     "tampering": """
 import pathlib
-
-pytestmark = pytest.mark.slow
 first = sorted(pathlib.Path('.').glob('*.wav'))[0]
 first.write_bytes(first.read_bytes()[:-2])
 """,

@@ -31,10 +31,10 @@ local function bill(key, now)
   redis.pcall('HINCRBYFLOAT', '{keys.METRICS}', 'gpu_seconds|' .. cjson.decode(run[8]), string.format('%.3f', seconds))
   local jobs, total = {{}}, 0
   for _, id in ipairs(cjson.decode(run[5])) do
-    local job = redis.call('HMGET', '{keys.JOB}' .. id, 'caller', 'seconds', 'gpu_seconds')
+    local job = redis.call('HMGET', '{keys.JOB}' .. id, 'caller', 'seconds', 'gpu_seconds', 'finished_at', 'batch')
     if job[1] then
       local speech = math.max(0.001, tonumber(job[2]))
-      jobs[#jobs + 1] = {{id, job[1], speech, tonumber(job[3] or '0')}}
+      jobs[#jobs + 1] = {{id, job[1], speech, tonumber(job[3] or '0'), job[4] and job[5]}}
       total = total + speech
     end
   end
@@ -45,6 +45,11 @@ local function bill(key, now)
     local share = seconds * job[3] / total
     show(job[1], {{'gpu_seconds', string.format('%.3f', job[4] + share)}})
     redis.call('HINCRBYFLOAT', ledger, job[2], string.format('%.3f', share))
+    -- A batch has counted what the job had taken when it ended.
+    local batch = job[5] and '{keys.BATCH}' .. job[5]
+    if batch and redis.call('EXISTS', batch) == 1 then
+      redis.call('HINCRBYFLOAT', batch, 'gpu_seconds', string.format('%.3f', share))
+    end
   end
   -- Under no caller's name: when it was last added to.
   redis.call('HSET', ledger, '', now)

@@ -65,6 +65,11 @@ redis.call('PUBLISH', '{keys.CHANGED_JOB}', new)
 return 1
 """
 
+# Takes a leader. Nobody need look after it any more once nobody follows it.
+_LEAVE = f"""
+if redis.call('EXISTS', '{keys.FOLLOWERS}' .. ARGV[1]) == 0 then redis.call('SREM', '{keys.FOLLOWED}', ARGV[1]) end
+"""
+
 _AT_ONCE = 200
 # Other formats may have to be made of kept speech, and the rest of the sweep waits meanwhile.
 _KEPT_SECONDS = 3.0
@@ -79,6 +84,7 @@ class Followers:
         self._queue = queue
         self._scratch = scratch
         self._lead = redis.register_script(_LEAD)
+        self._leave = redis.register_script(_LEAVE)
         self._transition = redis.register_script(TRANSITION)
         self._forget = redis.register_script(FORGET)
 
@@ -114,9 +120,10 @@ class Followers:
                 # The sweep comes back to it.
                 log.warning("shared speech not given yet", job=job.id, leader=leader_id, detail=error.detail)
                 return
-        # Nobody follows a job that has ended, so there are no others by now.
-        self._redis.delete(keys.FOLLOWERS + leader_id)
-        self._redis.srem(keys.FOLLOWED, leader_id)
+        # Kept speech may have been asked for meanwhile: those who came since stay.
+        if members:
+            self._redis.srem(keys.FOLLOWERS + leader_id, *members)
+        self._leave(args=[leader_id])
 
     def _end_like(self, leader: Job, job: Job) -> bool:
         """Whether the job could be ended as its leader was."""

@@ -38,12 +38,22 @@ class Retention:
 
     def _expire_audio(self) -> None:
         for job in jobs_before(self._redis, keys.FINISHED, self._hours):
+            if self._is_of_open_batch(job):
+                # Its audio is fetched with that of the others, so the time counts anew.
+                self._redis.zadd(keys.FINISHED, {job.id: time.time()}, xx=True)
+                continue
             if not self._removed(job):
                 continue
             with self._redis.pipeline() as pipeline:
                 pipeline.zadd(keys.EXPIRED, {job.id: job.finished_at or 0.0})
                 pipeline.zrem(keys.FINISHED, job.id)
                 pipeline.execute()
+
+    def _is_of_open_batch(self, job: Job) -> bool:
+        if not job.batch:
+            return False
+        total, finished_at = self._redis.hmget(keys.BATCH + job.batch, "total", "finished_at")
+        return total is not None and finished_at is None
 
     def _removed(self, job: Job) -> bool:
         """Whether the job's audio is gone, as it is where there never was any."""

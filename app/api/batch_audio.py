@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi import Query as QueryParameters
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from starlette.responses import Response, StreamingResponse
 from zipstream import ZipStream
 
@@ -50,9 +50,15 @@ _MOST_JOINED_HOURS = 24
 _MOST_WAV_BYTES = 2**32 - 2**16
 """A wav says its size in 32 bits."""
 
+_MOST_JOINED_FILES = 20
+"""Of a batch: every format with some gaps."""
+
 _SIZES_AT_ONCE = 8
 _ZIP = "application/zip"
-GapSeconds = Annotated[float, Field(ge=0, le=_MOST_GAP_SECONDS, allow_inf_nan=False)]
+# To a tenth: each length of silence is another file.
+GapSeconds = Annotated[
+    float, Field(ge=0, le=_MOST_GAP_SECONDS, allow_inf_nan=False), AfterValidator(lambda seconds: round(seconds, 1))
+]
 
 
 class BatchAudioQuery(Query):
@@ -169,7 +175,9 @@ async def _joined(
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
     name = audio_name(batch.id, digest, wanted.name)
     # Before it is there, so that whatever happens it is found when it is to go.
-    await owned.batches.note_file(batch, name)
+    if not await owned.batches.note_file(batch, name, most=_MOST_JOINED_FILES):
+        detail = f"{_MOST_JOINED_FILES} joined files of this batch are kept; ask for one of those forms, or take as=zip"
+        raise RequestRefused("gap_seconds", detail, code="joined_too_often")
     wavs = [kept_name(part.id, part.audio or {}, FORMATS[WAV]) for part in heard]
     tags = batch_provenance(batch, [part.job for part in heard if part.job])
     size = await owned.conversions.joined(name, wavs, wanted, rate, gap_seconds, tags)

@@ -54,9 +54,11 @@ class Subject:
 def packed(name: str, subject: Subject, settings: Settings, *, plain: bool) -> bytes:
     """The bundle as a zip of this name; `plain`: with the caller's own words."""
     job = subject.job if plain else _without_words(subject.job, subject.provider)
-    lines = [f"{line.time:9.3f} {line.stream}: {line.text}" for line in subject.log or ()]
-    if not plain:
-        lines = list(map(Mask(_words(subject.job, subject.provider)), lines))
+    mask = str if plain else Mask(_words(subject.job, subject.provider))
+    # Before the first item nothing could be said of any text.
+    lines = [
+        f"{line.time:9.3f} {line.stream}: {line.text if line.common else mask(line.text)}" for line in subject.log or ()
+    ]
     notes = [_PLAIN if plain else _MASKED, *([_CLONED] if job.speech.reference else [])]
     run = _run(job, subject.provider)
     template = json.loads((settings.notebooks_dir / f"{subject.provider.name}.ipynb").read_text(encoding="utf-8"))
@@ -84,6 +86,9 @@ def _run(job: Job, provider: Provider) -> Mapping[str, Any]:
 
 def _view(job: Job) -> str:
     shown = {name: value for name, value in job_view(job, Standing()).items() if name not in {"metadata", "webhook"}}
+    if job.run is not None:
+        # They name the account.
+        shown["run"] = {**shown["run"], "kernel": None, "url": None}
     return orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
 
 

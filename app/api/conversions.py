@@ -6,6 +6,7 @@ on by itself, and is there when the caller comes back.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -22,10 +23,20 @@ from app.shared.scratch import Scratch
 
 AT_ONCE = 2
 MOST_WAITING = 50
+MOST_JOINS = 4
 PATIENCE_SECONDS = 25
 """A minute of speech takes half a second to two seconds; whoever gives up after 30 s should hear why first."""
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Queue:
+    """What is being made by name, so many at once; so many at most may be under way."""
+
+    turns: asyncio.Semaphore
+    most: int
+    under_way: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
 
 class Conversions:
@@ -34,10 +45,9 @@ class Conversions:
     def __init__(self, audio: AudioStore, scratch: Scratch) -> None:
         self._audio = audio
         self._scratch = scratch
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._conversions = _Queue(asyncio.Semaphore(AT_ONCE), MOST_WAITING)
         # Hours of speech take minutes, and others wait for seconds of it.
-        self._joining_turn = asyncio.Semaphore(1)
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._joins = _Queue(asyncio.Semaphore(1), MOST_JOINS)
 
     async def ready(self, job: Job, wanted: AudioFormat, patience_seconds: float = PATIENCE_SECONDS) -> int:
         """The size of a finished job's audio in this format, once it is kept.
@@ -54,7 +64,7 @@ class Conversions:
             if wanted.name in {WAV, audio["format"]}:
                 raise
         make = partial(self._make, name, job, wanted)
-        return await self._made(name, wanted, make, self._turns, patience_seconds)
+        return await self._made(name, wanted, make, self._conversions, patience_seconds)
 
     async def joined(
         self,
@@ -73,17 +83,17 @@ class Conversions:
             return await self._audio.size(name)
         except Gone:
             make = partial(self._join, name, wavs, wanted, rate, gap_seconds, tags)
-        return await self._made(name, wanted, make, self._joining_turn, PATIENCE_SECONDS)
+        return await self._made(name, wanted, make, self._joins, PATIENCE_SECONDS)
 
     async def _made(
         self,
         name: str,
         wanted: AudioFormat,
         make: Callable[[], None],
-        turns: asyncio.Semaphore,
+        queue: _Queue,
         patience_seconds: float,
     ) -> int:
-        task = self._under_way.get(name) or self._start(name, make, turns)
+        task = queue.under_way.get(name) or self._start(name, make, queue)
         try:
             async with asyncio.timeout(patience_seconds):
                 # The others wait for it too, and so may this caller, next time.
@@ -92,20 +102,20 @@ class Conversions:
             raise ConversionPending(f"the audio is still being made into {wanted.name}; come back for it") from None
         return await self._audio.size(name)
 
-    def _start(self, name: str, make: Callable[[], None], turns: asyncio.Semaphore) -> asyncio.Task[None]:
-        if len(self._under_way) >= MOST_WAITING:
+    def _start(self, name: str, make: Callable[[], None], queue: _Queue) -> asyncio.Task[None]:
+        if len(queue.under_way) >= queue.most:
             raise ConversionPending("too many conversions are waiting; come back, or ask for the job's own format")
-        task = asyncio.create_task(self._in_turn(make, turns))
-        self._under_way[name] = task
-        task.add_done_callback(lambda done: self._forget(name, done))
+        task = asyncio.create_task(self._in_turn(make, queue.turns))
+        queue.under_way[name] = task
+        task.add_done_callback(lambda done: self._forget(name, done, queue))
         return task
 
     async def _in_turn(self, make: Callable[[], None], turns: asyncio.Semaphore) -> None:
         async with turns:
             await run_in_threadpool(make)
 
-    def _forget(self, name: str, task: asyncio.Task[None]) -> None:
-        del self._under_way[name]
+    def _forget(self, name: str, task: asyncio.Task[None], queue: _Queue) -> None:
+        del queue.under_way[name]
         if not task.cancelled() and (error := task.exception()):
             # Nobody may be waiting any more who would hear of it.
             level = log.warning if isinstance(error, KavoxError) else log.error

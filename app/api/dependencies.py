@@ -8,6 +8,7 @@ for another one: FastAPI takes longer over each than over reading a job. The rou
 import asyncio
 from dataclasses import dataclass
 from typing import Annotated, cast
+from urllib.parse import urlsplit
 
 import structlog
 from fastapi import Depends, Request
@@ -79,6 +80,10 @@ def caller_of(request: Request) -> str:
     return _identify(request, Scope.READ if request.scope["method"] == "GET" else Scope.SUBMIT)
 
 
+async def _submitter(request: Request) -> str:
+    return _identify(request, Scope.SUBMIT)
+
+
 async def _operator(request: Request) -> str:
     return _identify(request, Scope.ADMIN)
 
@@ -111,11 +116,25 @@ def key_in(headers: Headers) -> str | None:
 def _check_is_near(request: Request, keyring: Keyring) -> None:
     """Raises Unauthorized where the service could be reached by others than this machine.
 
-    What it listens on may have been said to the server alone, so each connection is asked where it has come in.
+    What it listens on may have been said to the server alone, so each connection is asked where it has come in. What
+    comes there may have been sent on by a proxy, or by a page whose own host's name now stands for this machine.
     """
     server = request.scope.get("server")
     if keyring.mode == "missing" or server is None or not is_loopback(server[0]):
         raise Unauthorized("nobody has a key yet; make the first where the service runs: kavox keys create NAME")
+    if any(name in request.headers for name in _SENT_ON) or not is_loopback(_host(request.headers)):
+        raise Unauthorized(
+            "without a key only this machine is served, by http://127.0.0.1 or http://localhost and no proxy; make a "
+            "key where the service runs: kavox keys create NAME"
+        )
+
+
+_SENT_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
+def _host(headers: Headers) -> str:
+    """The name that the service was asked for by."""
+    return urlsplit(f"//{headers.get('host', '')}").hostname or ""
 
 
 def _check_page(request: Request, settings: Settings) -> None:
@@ -175,6 +194,8 @@ async def _conversions(request: Request) -> Conversions:
 
 Caller = Annotated[str, Depends(_caller), Read(caller_of)]
 """Whose request it is; a route that asks for it answers 401 to strangers and 403 to keys that may only read, or not."""
+Submitter = Annotated[str, Depends(_submitter)]
+"""The same for what only those may read who may also speak."""
 Operator = Annotated[str, Depends(_operator)]
 """The same for a route that is about all callers: the key needs the scope admin."""
 Operates = Annotated[bool, Depends(_operates)]

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.shared import keys
-from app.shared.api_key import NO_LIMITS, ApiKey, Limits, id_within, is_whole
+from app.shared.api_key import NO_LIMITS, ApiKey, Limits, id_within, is_whole, readable
 from app.shared.errors import StoreUnavailable, Unauthorized
 from app.shared.rates import Rate
 
@@ -47,6 +47,7 @@ class Keyring:
         self._redis = redis
         self._open_here = open_here
         self._keys: Mapping[str, ApiKey] | None = None
+        self._are_kept = False  # there may be some that this release cannot read
         self._limits: Mapping[str, Limits] = {}
         self._rates: Mapping[str, Sequence[Rate]] = {}
         self._used: dict[str, float] = {}
@@ -58,14 +59,14 @@ class Keyring:
         """Whether there is no key. Raises StoreUnavailable as long as that is not known."""
         if self._keys is None:
             raise StoreUnavailable("nobody can tell yet which keys there are: Redis does not answer")
-        return not self._keys
+        return not self._are_kept
 
     @property
     def mode(self) -> Mode:
         """Who is served now."""
         if self._keys is None:
             return "unknown"
-        if self._keys:
+        if self._are_kept:
             return "required"
         return "this_machine_only" if self._open_here else "missing"
 
@@ -99,12 +100,12 @@ class Keyring:
     async def load(self) -> None:
         """Reads all keys. Raises redis' own errors."""
         kept = cast("dict[str, str]", await self._redis.hgetall(keys.API_KEYS))
-        known = {key_id: ApiKey.from_json(text) for key_id, text in kept.items()}
+        known = {key.id: key for key in readable(kept)}
         now, limits = time.time(), defaultdict(list)
         for key in known.values():
             if not key.has_expired(now):
                 limits[key.name].append(key.limits)
-        self._keys = known
+        self._keys, self._are_kept = known, bool(kept)
         self._limits = {name: Limits.tightest(every) for name, every in limits.items()}
         self._rates = {
             name: [Rate.parse(rate) for rate in its.rates] for name, its in self._limits.items() if its.rates

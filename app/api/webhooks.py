@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from app.api.dependencies import Caller, Connection
+from app.api.dependencies import Caller, Connection, Submitter
 from app.api.problems import responses
 from app.shared.webhook_secrets import Secrets, rotate, secrets_of
 
@@ -29,7 +29,7 @@ class WebhookSecretView(BaseModel):
 
 
 @router.get("/secret", responses=responses(401, 503))
-async def read_webhook_secret(redis: Connection, caller: Caller) -> WebhookSecretView:
+async def read_webhook_secret(redis: Connection, caller: Submitter) -> WebhookSecretView:
     """What your webhooks are signed with."""
     return WebhookSecretView.of(await secrets_of(redis, caller))
 

@@ -47,10 +47,10 @@ def replay(path: Path, output: Path, *, trusted: bool) -> None:
     """Runs it, prints its log to stderr, and writes its audio. Raises WrongUsage for what is no bundle, and Permanent
     when the notebook fails, with its cause."""
     settings, bundle = load_settings(), _read(path)
-    if not trusted:
-        _check_program(bundle, settings)
+    template = bundle.notebook if trusted else _installed(bundle, settings)
     # The packages are those of this machine, and so is the device.
-    source = with_run(bundle.notebook, {**bundle.run, "install": False, "device": "auto"})
+    told = {name: bundle.run[name] for name in ("run_id", "provider", "model", "items")}
+    source = with_run(template, {**told, "install": False, "device": "auto"})
     with TemporaryDirectory(prefix="kavox-replay-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         notebook = folder / "notebook.ipynb"
@@ -81,15 +81,16 @@ def _content(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(name)
 
 
-def _check_program(bundle: _Bundle, settings: Settings) -> None:
-    """Raises WrongUsage unless the bundle's notebook has the cells of the one that is here."""
+def _installed(bundle: _Bundle, settings: Settings) -> Mapping[str, Any]:
+    """The notebook that is here. Raises WrongUsage unless the bundle's has the same cells."""
     path = settings.notebooks_dir / f"{bundle.run['provider']}.ipynb"
-    here = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"cells": []}
+    here: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"cells": []}
     if _program(bundle.notebook) != _program(here):
         raise WrongUsage(
             f"the bundle's notebook is not the one in {path}, and would run as a program on this machine: look at it, "
             "then give --trust-notebook"
         )
+    return here
 
 
 def _program(notebook: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,8 @@ import secrets
 import string
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -103,6 +104,14 @@ class ApiKey:
         scopes = frozenset(Scope(scope) for scope in fields["scopes"])
         limits = Limits(**{**fields["limits"], "rates": tuple(fields["limits"]["rates"])})
         return cls(**{**fields, "scopes": scopes, "limits": limits})
+
+
+def readable(kept: Mapping[str, str]) -> Iterator[ApiKey]:
+    """Those of these records, by id, that this release can read: a newer one may know other scopes and limits."""
+    for text in kept.values():
+        # What cannot be read opens nothing, and keeps no other key from being revoked.
+        with suppress(KeyError, TypeError, ValueError):
+            yield ApiKey.from_json(text)
 
 
 def new_key(

@@ -6,7 +6,7 @@ from typing import cast
 from redis import Redis
 
 from app.shared import keys
-from app.shared.api_key import ApiKey
+from app.shared.api_key import ApiKey, readable
 from app.shared.errors import NotFound
 
 
@@ -25,8 +25,7 @@ class ApiKeyStore:
 
     def list(self) -> Sequence[ApiKey]:
         """Every key, expired ones too, the oldest first."""
-        kept = cast("dict[str, str]", self._redis.hgetall(keys.API_KEYS))
-        return sorted(map(ApiKey.from_json, kept.values()), key=lambda key: key.created_at)
+        return sorted(readable(self._kept()), key=lambda key: key.created_at)
 
     def uses(self) -> Mapping[str, float]:
         """When each key that was ever used was used last, by its id; seconds since 1970, some minutes late."""
@@ -38,14 +37,19 @@ class ApiKeyStore:
 
         What was submitted with them stays, and goes on.
         """
-        known = self.list()
+        kept = self._kept()
+        known = list(readable(kept))
         gone = [key for key in known if key.id == id_or_name] or [key for key in known if key.name == id_or_name]
-        if not gone:
+        # What this release cannot read can still be taken away.
+        ids = [key.id for key in gone] or [key_id for key_id in kept if key_id == id_or_name]
+        if not ids:
             raise NotFound(f"there is no key with the id or name '{id_or_name}'; `kavox keys list` shows all")
-        ids = [key.id for key in gone]
         with self._redis.pipeline() as transaction:
             transaction.hdel(keys.API_KEYS, *ids)
             transaction.hdel(keys.API_KEYS_USED, *ids)
-            transaction.publish(keys.CHANGED_KEYS, gone[0].id)
+            transaction.publish(keys.CHANGED_KEYS, ids[0])
             transaction.execute()
         return gone
+
+    def _kept(self) -> dict[str, str]:
+        return cast("dict[str, str]", self._redis.hgetall(keys.API_KEYS))

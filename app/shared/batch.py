@@ -124,18 +124,22 @@ def from_fields(fields: Mapping[str, str]) -> Batch:
 # tally(batch, job, from, to, ended, now): a job of the batch has changed its state; `job` is the key of its record, and
 # `ended` whether it has come to its end. Wants tell(), of TELL_LUA.
 TALLY_LUA = f"""
+local function add_up(key, job, to)
+  local spent = redis.call('HMGET', job, 'gpu_seconds', 'audio')
+  redis.call('HINCRBYFLOAT', key, 'gpu_seconds', spent[1] or 0)
+  local audio = to == '{JobStatus.SUCCEEDED}' and spent[2] and cjson.decode(spent[2])
+  if type(audio) == 'table' then
+    redis.call('HINCRBYFLOAT', key, 'speech_seconds', string.format('%.3f', audio.duration_seconds))
+  end
+end
 local function tally(batch, job, from, to, ended, now)
   local key = '{keys.BATCH}' .. batch
   if redis.call('EXISTS', key) == 0 then return end
   redis.call('HINCRBY', key, from, -1)
   redis.call('HINCRBY', key, to, 1)
   if ended then
-    local spent = redis.call('HMGET', job, 'gpu_seconds', 'audio')
-    redis.call('HINCRBYFLOAT', key, 'gpu_seconds', spent[1] or 0)
-    local audio = to == '{JobStatus.SUCCEEDED}' and spent[2] and cjson.decode(spent[2])
-    if type(audio) == 'table' then
-      redis.call('HINCRBYFLOAT', key, 'speech_seconds', string.format('%.3f', audio.duration_seconds))
-    end
+    -- Where a record cannot be read, the change itself is made.
+    pcall(add_up, key, job, to)
     if redis.call('HINCRBY', key, 'left', -1) == 0 then
       -- The batch ends here, once.
       redis.call('HSET', key, 'finished_at', now)

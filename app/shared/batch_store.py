@@ -35,6 +35,14 @@ return {{redis.call('HGETALL', key), jobs}}
 """
 
 
+# Takes the batch's files; a name, how many there may be. Answers whether it is one of them now.
+_NOTE_FILE = """
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return 1 end
+if redis.call('SCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+return redis.call('SADD', KEYS[1], ARGV[1])
+"""
+
+
 @dataclass(frozen=True)
 class Member:
     """A job of a batch: `status` is EXPIRED when its record is gone, `error` the code of one that has failed."""
@@ -68,6 +76,7 @@ class BatchStore:
         self._redis = redis
         self._jobs = jobs
         self._look = redis.register_script(_LOOK)
+        self._note_file = redis.register_script(_NOTE_FILE)
 
     async def get(self, batch_id: str, caller: str) -> Batch:
         """Raises NotFound for an id that is unknown or another caller's."""
@@ -103,9 +112,9 @@ class BatchStore:
             found = {job.id: job for job in await self._jobs.read(some)}
             yield [(job_id, found.get(job_id)) for job_id in some]
 
-    async def note_file(self, batch: Batch, name: str) -> None:
-        """Writes down, before it is there, a file that goes when the batch's audio does."""
-        await self._redis.sadd(f"{keys.BATCH}{batch.id}:files", name)
+    async def note_file(self, batch: Batch, name: str, *, most: int) -> bool:
+        """Writes down, before it is there, a file that goes when the batch's audio does; False for one too many."""
+        return bool(await self._note_file(keys=[f"{keys.BATCH}{batch.id}:files"], args=[name, most]))
 
     async def cancel(self, batch: Batch) -> None:
         """Cancels its jobs that wait, and asks for the end of those that run. Raises Conflict when all have ended."""

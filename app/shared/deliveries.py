@@ -73,10 +73,9 @@ local function tell_progress(id, subscription)
   local job = '{keys.JOB}' .. id
   local told = redis.call('HMGET', job, 'told_progress', 'told_progress_at')
   if told[1] then
-    local last = redis.call('HMGET', '{keys.DELIVERY}' .. told[1], 'status', 'claims')
-    -- It will tell what is so by then.
-    if last[1] == 'pending' and last[2] == '0' then return end
-    if last[1] ~= 'pending' then forget_delivery(told[1]) end
+    -- It will tell what is so by then, or is being sent: whoever is that slow is not told more.
+    if redis.call('HGET', '{keys.DELIVERY}' .. told[1], 'status') == 'pending' then return end
+    forget_delivery(told[1])
   end
   local due = math.max(clock(), (told[2] or 0) + {PROGRESS_SECONDS})
   local new = tell(job, id, subscription, 'job.progress', '', due)

@@ -110,7 +110,10 @@ def test_no_key_reaches_the_log_or_redis(
     ("scope", "allowed"),
     [
         (Scope.READ, {"GET /jobs", "GET /quota"}),
-        (Scope.SUBMIT, {"GET /jobs", "GET /quota", "POST /synthesize", "DELETE /voices/x"}),
+        (
+            Scope.SUBMIT,
+            {"GET /jobs", "GET /quota", "GET /webhooks/secret", "POST /synthesize", "DELETE /voices/x"},
+        ),
         (Scope.ADMIN, {"GET /jobs", "GET /quota", "GET /metrics"}),
     ],
 )
@@ -122,7 +125,9 @@ def test_a_scope_is_what_a_key_may_do(
     made = make_key(guarded_place.redis_url, name, scope)
     wait_for("the key to be known", lambda: _status(guarded, made) == 200)
     done = set()
-    for request in ("GET /jobs", "GET /quota", "GET /metrics", "POST /synthesize", "DELETE /voices/x"):
+    for request in (
+        "GET /jobs", "GET /quota", "GET /webhooks/secret", "GET /metrics", "POST /synthesize", "DELETE /voices/x",
+    ):  # fmt: skip
         method, path = request.split()
         answer = guarded.request(method, path, json={"text": "Hello."}, headers={"X-API-Key": made})
         if answer.status_code == 403:
@@ -155,6 +160,32 @@ def test_a_key_that_was_removed_in_silence_is_missed(
     wait_for("the key to be known", lambda: _status(guarded, made) == 200)
     guarded_redis.hdel(keys.API_KEYS, made[6:18])
     wait_for("the key to be missed", lambda: _status(guarded, made) == 401, 10)
+
+
+def test_a_record_that_cannot_be_read_opens_nothing_and_holds_nothing_up(
+    guarded: httpx.Client, headers: Headers, guarded_place: Place, guarded_redis: Redis
+) -> None:
+    """As after a newer release: other keys are still made and revoked, and it can be taken away itself."""
+    store = ApiKeyStore(guarded_redis)
+    guarded_redis.hset(keys.API_KEYS, "fromlater001", '{"id": "fromlater001", "scopes": ["fly"]}')
+    made = make_key(guarded_place.redis_url, "meanwhile")
+    wait_for("the key to be known", lambda: _status(guarded, made) == 200)
+    store.revoke("meanwhile")
+    wait_for("the key to be revoked", lambda: _status(guarded, made) == 401)
+    assert guarded.get("/jobs", headers=headers.anne).status_code == 200
+    store.revoke("fromlater001")
+    assert not guarded_redis.hexists(keys.API_KEYS, "fromlater001")
+
+
+@pytest.mark.parametrize(
+    "sent", [{"Host": "rebound.example"}, {"X-Forwarded-For": "203.0.113.9"}, {"Via": "1.1 proxy"}, {"Host": ""}]
+)
+def test_without_a_key_only_who_asks_for_this_machine_is_served(api: httpx.Client, sent: dict[str, str]) -> None:
+    """Not who comes through a proxy, nor a page whose host's name was turned to this machine."""
+    refused = api.get("/webhooks/secret", headers=sent)
+    assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
+    for host in ("localhost:8000", "127.0.0.1", "[::1]:8000"):
+        assert api.get("/jobs", headers={"Host": host}).status_code == 200
 
 
 def test_an_expired_key_says_so(guarded: httpx.Client, guarded_redis: Redis) -> None:
