@@ -8,6 +8,8 @@ import pytest
 
 from tests.service import Service, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:

@@ -32,6 +32,7 @@ def test_a_run_survives_the_death_of_any_process(slow_service: Service, victim: 
     assert slow_service.kaggle_stats()["pushes_accepted"] - before == 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_stop_hands_its_run_over_at_once(start_service: StartService) -> None:
     """SIGTERM lets go of the run without waiting for the lease to run out."""
     service = start_service(KAVOX_WORKERS=2, **SLOW_BOOT)

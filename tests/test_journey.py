@@ -129,6 +129,7 @@ def hostile_texts(canary: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_hostile_texts_are_spoken_and_never_executed(service: Service, tmp_path: Path) -> None:
     """Every text reaches the engine as data: its sentence is heard, and nothing in it runs."""

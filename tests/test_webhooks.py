@@ -15,6 +15,8 @@ from app.ports import LOOPBACK
 from tests.receiver import Receiver, hang, receiving
 from tests.service import Service, wait_for
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_SECONDS = 1
 SETTINGS = {
     "KAVOX_WEBHOOK_ALLOWED_HOSTS": LOOPBACK,
