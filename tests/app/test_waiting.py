@@ -157,7 +157,7 @@ def test_a_stopping_process_lets_its_waits_go(place: Place) -> None:
         job_id = _post(client)
         address = client.base_url.join(f"/jobs/{job_id}")
         connection = socket.create_connection((address.host, address.port or 80), timeout=30)
-        connection.sendall(f"GET {address.path} HTTP/1.1\r\nHost: kavox\r\nPrefer: wait=60\r\n\r\n".encode())
+        connection.sendall(f"GET {address.path} HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n\r\n".encode())
         # Requests are taken in turn: once a later one is answered, the first is being waited on.
         assert httpx.get(address).status_code == 200
     with connection:
