@@ -101,4 +101,4 @@ def test_the_service_does_so_for_many_more_requests(
     guarded: httpx.Client, operators: Mapping[str, str], tmp_path: Path
 ) -> None:
     """The same with more of them."""
-    schemathesis(guarded, tmp_path, operators, examples=40)
+    schemathesis(guarded, tmp_path, operators, examples=25)
