@@ -19,7 +19,7 @@ serve: .venv/.ready  ## keep the stack running on http://127.0.0.1:8000
 test: .venv/.ready  ## the test suite
 	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test-slow: .venv/.ready  ## what goes wrong on whole services, make targets, long texts, containers, Kaggle's own command line: ten minutes
+test-slow: .venv/.ready  ## what goes wrong on whole services, make targets, long texts, containers, Kaggle's own command line: six minutes
 	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m slow
 
 test-browser: .venv/.browser  ## the page in a real Chromium, on a whole service

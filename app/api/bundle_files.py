@@ -1,5 +1,5 @@
 """What is in a job's bundle. The words of its caller are masked unless they are asked for, so that it can be given to
-whoever looks into a failure; of the service it tells no address, folder or key.
+whoever looks into a failure; of the service's settings it tells none that is text, and of Kaggle no account.
 """
 
 import io
@@ -27,7 +27,7 @@ _README = """What became of one job of Kavox. To run its notebook again, on an e
 
     kavox replay {name}
 
-job.json        the job as GET /jobs/{{id}} shows it, without its metadata and webhook
+job.json        the job as GET /jobs/{{id}} shows it, without its metadata, its webhook and its kernel's name
 notebook.ipynb  the notebook of its run, with this job alone
 run.json        what the notebook is told: its RUN
 log.txt         what it printed, where the log is kept; nothing of other callers
