@@ -10,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from uuid import uuid4
 
 import papermill
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 from workers.kernel import KernelState, KernelStatus, LogRecord
 from workers.local_folder import KernelFolder, write_whole
@@ -80,6 +82,7 @@ def execute(folder: KernelFolder) -> KernelStatus:
             stdout_file=stdout,
             stderr_file=stderr,
             shutdown_kernel="immediate",  # the kernel's whole process group
+            config=_sockets(),
         )
     except PapermillExecutionError as error:
         stderr.write(str(error))
@@ -98,6 +101,17 @@ def _install_kernel(directory: Path) -> None:
     # Else the key to the kernel outlives a killed runner in the home directory, which may be read-only.
     os.environ["JUPYTER_RUNTIME_DIR"] = str(directory / "runtime")
     os.environ["IPYTHONDIR"] = str(directory / "ipython")  # no start-up files of the user's
+
+
+def _sockets() -> Config:
+    """Where Linux has sockets that are names alone, the kernel listens on those.
+
+    Jupyter chooses free TCP ports, lets go of them, and has the kernel take them a second later; whoever takes one in
+    between, kills the kernel.
+    """
+    if sys.platform != "linux":
+        return Config()
+    return Config(KernelManager={"transport": "ipc", "ip": f"@kavox-{uuid4()}"})
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

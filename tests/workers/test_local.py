@@ -95,6 +95,13 @@ def test_a_notebook_runs_under_this_interpreter_in_its_own_directory(
     assert kernel.url == ""
 
 
+def test_a_notebook_is_executed_over_no_port_of_the_machine(host: LocalHost, folder: Path) -> None:
+    """Jupyter chooses its ports before it takes them, so another program that takes one could end a notebook."""
+    kernel, (executor, _) = run_for_ever(host, folder)
+    assert not executor.net_connections("tcp")
+    host.delete(kernel.slug)
+
+
 def test_a_notebook_sees_no_secret_of_the_service(
     host: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

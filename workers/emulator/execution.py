@@ -4,12 +4,15 @@ Imported by the runner only: papermill takes a second to import.
 """
 
 import json
+import sys
 import time
 from typing import Any
+from uuid import uuid4
 
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 from papermill.execute import execute_notebook
+from traitlets.config import Config
 
 from workers.emulator.logs import LogWriter
 from workers.emulator.workspace import Workspace
@@ -83,9 +86,17 @@ class SessionEngine(Engine):  # type: ignore[misc]  # papermill ships no types
             startup_timeout=KERNEL_START_SECONDS,
             iopub_timeout=KERNEL_START_SECONDS,
             log_output=True,
+            config=_sockets(),
         )
         client.execution = execution
         client.execute()
+
+
+def _sockets() -> Config:
+    """Sockets that are names alone, where Linux has them: a session of Kaggle's never finds its ports taken."""
+    if sys.platform != "linux":
+        return Config()
+    return Config(KernelManager={"transport": "ipc", "ip": f"@kavox-{uuid4()}"})
 
 
 papermill_engines.register("session", SessionEngine)

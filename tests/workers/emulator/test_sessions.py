@@ -47,6 +47,16 @@ def test_a_notebook_sees_no_credentials(
     assert seen["CWD"] == str(emulator.data_dir / "sessions/1/working")
 
 
+def test_a_session_is_executed_over_no_port_of_the_machine(emulator: Emulator) -> None:
+    """No other program can take a session's port and so end it, as none can on Kaggle."""
+    emulator.push("portless", notebook(
+        "import pathlib, psutil",
+        "pathlib.Path('ports').write_text(str(psutil.Process().parent().net_connections('tcp')))",
+    ))  # fmt: skip
+    assert emulator.wait_until_ended("portless") == "COMPLETE"
+    assert emulator.output_text("portless", "ports") == "[]"
+
+
 def test_the_log_is_followed_while_it_is_written(emulator: Emulator) -> None:
     """The stream shows a line before the session ends, and then its end; output lists are empty until then."""
     emulator.push("live-log", notebook(
