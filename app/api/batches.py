@@ -15,7 +15,7 @@ from app.api.batch_schemas import BatchList, BatchQuery, BatchView, batch_view
 from app.api.changes import Changes
 from app.api.dependencies import Caller, Owned, Resources
 from app.api.direct import DirectResponse
-from app.api.events import RETRY_MILLISECONDS, EventStream, LastEventHeader
+from app.api.events import RETRY_MILLISECONDS, EventStream, LastEventHeader, news_for
 from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import check_media_type
 from app.api.openapi_headers import headers, sometimes
@@ -181,6 +181,6 @@ async def _events(
                 last_id = event_id
                 name = "end" if batch.ended else "progress"
                 yield ServerSentEvent(data, event=name, id=event_id, retry=RETRY_MILLISECONDS)
-            if batch.ended or (news := await watch.news()) is None:
+            if batch.ended or (news := await news_for(request, watch)) is None:
                 return
             batch = news

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.shared.errors import KavoxError
 from app.shared.eta import Pace
 from app.shared.job import Job
 from app.shared.job_store import Standing
@@ -35,13 +36,24 @@ class Estimate(BaseModel):
     warnings: Sequence[str]
 
     @classmethod
-    def of(cls, job: Job, provider: Provider, standing: Standing, pace: Pace | None, *, kept: bool) -> "Estimate":
-        """The estimate for an admitted job that was not submitted."""
+    def of(
+        cls,
+        job: Job,
+        provider: Provider,
+        standing: Standing,
+        pace: Pace | None,
+        *,
+        kept: bool,
+        refusal: KavoxError | None = None,
+    ) -> "Estimate":
+        """The estimate for an admitted job that was not submitted; `refusal` is what a new synthesis would meet now."""
         speech = job.speech
+        warnings = [f"A new synthesis would be refused now: {refusal.detail}."] if refusal else []
         language = next(one for one in provider.languages if one.code == speech.language)
         seconds, source = _gpu_seconds(job, pace, kept=kept)
         return cls(
             **{name: getattr(speech, name) for name in _FROM_SPEECH},
+            warnings=[*speech.warnings, *warnings],
             characters=len(speech.text),
             chunks=len(provider.chunks(speech.text, language.code)),
             speech_seconds=round(speech.estimated_seconds, 1),
@@ -53,7 +65,7 @@ class Estimate(BaseModel):
         )
 
 
-_FROM_SPEECH = ("provider", "model", "voice", "language", "host", "gpu", "format", "warnings")
+_FROM_SPEECH = ("provider", "model", "voice", "language", "host", "gpu", "format")
 
 
 def _gpu_seconds(job: Job, pace: Pace | None, *, kept: bool) -> tuple[float, Literal["runs", "assumption", "nothing"]]:

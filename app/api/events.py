@@ -17,11 +17,11 @@ from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from app.api.changes import Changes
+from app.api.changes import Changes, Subject, Watch
 from app.api.dependencies import Config, Jobs, Listening, caller_of
 from app.api.problems import responses
 from app.api.waiting import attended
-from app.shared.errors import StoreUnavailable
+from app.shared.errors import StoreUnavailable, Unauthorized
 from app.shared.job import JobStatus
 from app.shared.job_store import Seen
 from app.shared.job_view import AudioView, JobError, Waiting, job_view
@@ -121,6 +121,16 @@ async def _events(
                 last_id = event.event_id
                 name = "end" if seen.job.status.terminal else "progress"
                 yield ServerSentEvent(event.model_dump_json(), event=name, id=last_id, retry=RETRY_MILLISECONDS)
-            if seen.job.status.terminal or (news := await watch.news()) is None:
+            if seen.job.status.terminal or (news := await news_for(request, watch)) is None:
                 return
             seen = news
+
+
+async def news_for(request: Request, watch: Watch[Subject]) -> Subject | None:
+    """How it is now; None when the wait is over, or when the key is revoked or expired that has begun it."""
+    news = await watch.news()
+    try:
+        caller_of(request)
+    except Unauthorized:
+        return None
+    return news

@@ -1,4 +1,4 @@
-"""What is so at this moment, for GET /metrics: read from Redis in two round trips, however many lanes there are."""
+"""What is so at this moment, for GET /metrics: read from Redis in few round trips, however many lanes there are."""
 
 import json
 import time
@@ -48,6 +48,7 @@ async def gauges(redis: Redis, settings: Settings) -> list[Metric]:
         GaugeMetricFamily("kavox_cache_bytes", "Kept speech, in bytes of wav.", value=float(kept_bytes or 0)),
         GaugeMetricFamily("kavox_cache_entries", "Kept speech, in clips.", value=kept),
         *await _lanes(redis, lanes, of_lanes),
+        await _webhooks(redis),
         *_quota(reading, settings),
     ]
 
@@ -78,6 +79,15 @@ async def _lanes(redis: Redis, lanes: Sequence[str], found: Sequence[object]) ->
         if pause:
             resting.add_metric([*labels, _code(str(pause))], 1)
     return [waiting, age, resting]
+
+
+async def _webhooks(redis: Redis) -> Metric:
+    destinations = cast("list[str]", await redis.zrange(keys.DUE_DESTINATIONS, 0, -1))
+    async with redis.pipeline(transaction=False) as pipeline:
+        for destination in destinations:
+            pipeline.zcard(keys.DUE_DELIVERIES + destination)
+        pending = sum(await pipeline.execute())
+    return GaugeMetricFamily("kavox_webhooks_pending", "Webhooks that are to be sent, now or again.", value=pending)
 
 
 def _code(pause: str) -> str:

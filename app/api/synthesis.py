@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi import Query as QueryParameters
 from pydantic import Field
 
-from app.api.acceptance import accept, admitted
+from app.api.acceptance import accept, admitted, allowance_of
 from app.api.dependencies import Caller, Resources, resources
 from app.api.direct import DirectResponse, DirectRoute, read_query
 from app.api.estimate import Estimate
@@ -87,4 +87,6 @@ async def _estimate(speech_request: SpeechRequest, caller: str, owned: Resources
     job = await admitted(speech_request, caller, owned)
     kept = await owned.submissions.is_kept(job.result_key)
     standing, pace = await owned.jobs.standing(job), await owned.jobs.pace(job.speech.lane)
-    return Estimate.of(job, owned.admission.providers[job.speech.provider], standing, pace, kept=kept)
+    allowance = await allowance_of(job, owned)
+    refusal = allowance.refusal("spent") if allowance.spent_until and not kept else None
+    return Estimate.of(job, owned.admission.providers[job.speech.provider], standing, pace, kept=kept, refusal=refusal)

@@ -1,6 +1,6 @@
 """Who may do what, where there are keys, and who is served where there are none."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -186,6 +186,24 @@ def test_without_a_key_only_who_asks_for_this_machine_is_served(api: httpx.Clien
     assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
     for host in ("localhost:8000", "127.0.0.1", "[::1]:8000"):
         assert api.get("/jobs", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "body"), [("/synthesize", {"text": "A."}), ("/batches", {"items": [{"text": "A."}]})])
+def test_a_stream_of_events_ends_with_its_key(
+    guarded: httpx.Client, guarded_place: Place, guarded_redis: Redis, path: str, body: Mapping[str, object]
+) -> None:
+    """Whoever holds a revoked key hears of no change any more."""
+    made, kept = (make_key(guarded_place.redis_url, "former") for _ in range(2))
+    wait_for("the keys to be known", lambda: {_status(guarded, key) for key in (made, kept)} == {200})
+    subject = guarded.post(path, json=body, headers={"X-API-Key": made}).headers["location"]
+    with guarded.stream("GET", f"{subject}/events", headers={"X-API-Key": made}) as stream:
+        lines = stream.iter_lines()
+        assert any(line.startswith("data:") for line in lines)
+        ApiKeyStore(guarded_redis).revoke(made[6:18])
+        wait_for("the key to be revoked", lambda: _status(guarded, made) == 401)
+        assert guarded.delete(subject, headers={"X-API-Key": kept}).is_success
+        assert not [line for line in lines if line.startswith("data:")]
+    ApiKeyStore(guarded_redis).revoke("former")
 
 
 def test_an_expired_key_says_so(guarded: httpx.Client, guarded_redis: Redis) -> None:

@@ -151,6 +151,9 @@ def test_a_spent_budget_waits_for_the_new_week(
     refused = apis[1].post("/synthesize", json=other, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (429, "budget_spent")
     assert 1 <= int(refused.headers["retry-after"]) <= WEEK_SECONDS
+    estimate = apis[1].post("/synthesize?dry_run=true", json=other, headers=headers).json()
+    assert refused.json()["detail"] in estimate["warnings"][-1]
+    assert apis[1].post("/synthesize?dry_run=true", json=other, headers=limited()).json()["warnings"] == []
     many = apis[1].post("/batches", json={"items": [TEXT, ON_GPU]}, headers=headers)
     assert (many.status_code, many.json()["code"]) == (429, "budget_spent")
     assert apis[1].post("/synthesize", json=TEXT, headers=headers).status_code == 202

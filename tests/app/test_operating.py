@@ -11,7 +11,9 @@ import pytest
 import yaml
 from redis import Redis
 
+from app.shared.deliveries import DeliveryStatus
 from app.shared.job import JobStatus
+from app.shared.metrics import count
 from app.shared.quota import RUN_KINDS
 from tests.app.api_process import serving
 from tests.app.conftest import Place
@@ -26,7 +28,7 @@ PANELS = DASHBOARD["panels"]
 GRAFANA = {"$__rate_interval": "5m", "$__range": "6h"}
 CODES = set(re.findall(r"^\| `(\w+)` \|", (DOCS / "errors.md").read_text(), re.MULTILINE))
 VALUES = {
-    "status": {status.value for status in JobStatus},
+    "status": {status.value for statuses in (JobStatus, DeliveryStatus) for status in statuses},
     "kind": {*RUN_KINDS, "ended"},
     "result": {"hit", "shared", "miss"},
     "code": CODES,
@@ -41,6 +43,7 @@ def exposed(place: Place, redis_url: str, tmp_path_factory: pytest.TempPathFacto
     with Redis.from_url(redis_url, decode_responses=True) as redis:
         redis.flushdb()
         live(redis, redis_url, History(billed_seconds=100, quota_seconds=3600))
+        count(redis, f"webhook_attempts|{DeliveryStatus.DELIVERED}")
         with serving(tmp_path_factory.mktemp("exposed"), **place.settings | {"cache_max_megabytes": 10}) as api:
             assert api.post("/synthesize", json={"text": "Hello."}).status_code == 202
             found: dict[str, set[str]] = defaultdict(set)

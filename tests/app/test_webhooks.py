@@ -117,6 +117,7 @@ def test_a_receiver_that_never_takes_it_is_given_up(
     receiver.status = 500
     job_id = accepted(api, receiver.url)
     workshop.fail(job_id)
+    assert "kavox_webhooks_pending 1.0" in api.get("/metrics").text
     with delivering(redis, place):
         wait_for("the last attempt", lambda: deliveries(api, job_id)[0]["status"] == "failed")
         (delivery,) = deliveries(api, job_id)
@@ -125,6 +126,7 @@ def test_a_receiver_that_never_takes_it_is_given_up(
         metrics = api.get("/metrics").text
         assert 'kavox_webhook_attempts_total{status="failed"} 1.0' in metrics
         assert 'kavox_webhook_attempts_total{status="pending"} 8.0' in metrics
+        assert "kavox_webhooks_pending 0.0" in metrics
         again = api.post(f"/jobs/{job_id}/deliveries/{delivery['id']}")
         assert (again.status_code, again.headers["retry-after"]) == (202, "1")
         wait_for("as many again", lambda: len(deliveries(api, job_id)[0]["attempts"]) == 18)
