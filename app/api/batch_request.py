@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.acceptance import cloned_voice, job_of, local_providers
@@ -16,7 +15,8 @@ from app.api.admission import check_metadata
 from app.api.body_limit import body_limit
 from app.api.dependencies import Resources
 from app.api.json_body import check_values, parse
-from app.api.problems import BatchInvalid, culprits_of
+from app.api.mistakes import culprits_of, invalid
+from app.api.problems import BatchInvalid
 from app.api.schemas import EXAMPLES, SpeechRequest
 from app.shared.errors import RequestRefused
 from app.shared.job import Job
@@ -26,9 +26,6 @@ from app.shared.voice import ClonedVoice, is_voice_id
 MOST_ITEMS = 1000
 _MOST_BYTES = 64 * 2**20
 """A thousand of the longest texts, written as UTF-8 in any script but a few."""
-
-_MOST_OF_ONE_ITEM = 20
-"""Errors that are listed of one item."""
 
 PATH = "/batches"
 
@@ -89,23 +86,15 @@ def parse_batch(body: bytes) -> BatchRequest:
     try:
         request = BatchRequest.model_validate(value)
     except ValidationError as error:
-        raise _refused(error, "body") from None
+        raise invalid(error, "body") from None
     if "text" in request.defaults:
         raise RequestRefused("defaults.text", "each item has its own text", code="unknown_field")
     try:
         SpeechRequest.model_validate({"text": "text", **request.defaults})
     except ValidationError as error:
-        raise _refused(error, "body", "defaults") from None
+        raise invalid(error, "body", "defaults") from None
     check_metadata(request.metadata)
     return request
-
-
-def _refused(error: ValidationError, *where: str) -> RequestValidationError:
-    return RequestValidationError([{**one, "loc": (*where, *one["loc"])} for one in _found(error)])
-
-
-def _found(error: ValidationError) -> Sequence[Mapping[str, Any]]:
-    return error.errors(include_url=False, include_input=False)
 
 
 @dataclass(frozen=True)
@@ -162,5 +151,4 @@ def _culprits(error: ValidationError | RequestRefused) -> Iterator[Mapping[str, 
     if isinstance(error, RequestRefused):
         yield {"field": error.field, "code": error.code, "detail": error.detail}
         return
-    found = [{**one, "loc": ("body", *one["loc"])} for one in _found(error)[:_MOST_OF_ONE_ITEM]]
-    yield from culprits_of(found, PATH)
+    yield from culprits_of(invalid(error, "body"), PATH)

@@ -11,10 +11,11 @@ from typing import Any, get_type_hints
 
 import orjson
 from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
+
+from app.api.mistakes import invalid
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,7 @@ def read_query(model: type[BaseModel]) -> Read:
         try:
             return model.model_validate(dict(request.query_params))
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)
-            raise RequestValidationError([{**one, "loc": ("query", *one["loc"])} for one in found]) from None
+            raise invalid(error, "query") from None
 
     return Read(read)
 

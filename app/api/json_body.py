@@ -9,15 +9,18 @@ import math
 from collections.abc import Iterator
 from typing import Any, NoReturn, TypeVar
 
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from app.api.mistakes import field_name, invalid
 from app.api.problems import InvalidJson, UnsupportedMediaType
 from app.shared.errors import RequestRefused
 
 MAX_DEPTH = 32
 """Far more than metadata needs, far less than what overflows a stack here or in the worker."""
+
+MAX_VALUES = 20_000
+"""Keys and values of one request; 16 KiB of metadata have no room for as many."""
 
 MAX_INTEGER = 2**63 - 1
 """What other programs can read back; Python alone has no bound."""
@@ -36,8 +39,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from None
+        raise invalid(error, "body") from None
 
 
 def parse(body: bytes) -> Any:
@@ -57,32 +59,31 @@ def parse(body: bytes) -> Any:
 
 def check_values(value: Any) -> None:
     """Refuses what is JSON and yet cannot be stored or passed on. Raises RequestRefused, naming the field."""
-    for path, part in _parts(value, ()):
+    for number, (path, part) in enumerate(_parts(value)):
+        if number == MAX_VALUES:
+            raise RequestRefused(field_name(path[:1]), f"has more than {MAX_VALUES} values", code="invalid_value")
         if isinstance(part, str) and not _is_unicode(part):
-            raise RequestRefused(path, "half of a surrogate pair is not a character", code="invalid_unicode")
-        if isinstance(part, float) and not math.isfinite(part):
-            raise RequestRefused(path, "the number is too large", code="invalid_value")
-        if isinstance(part, int) and abs(part) > MAX_INTEGER:
-            raise RequestRefused(path, "the number is too large", code="invalid_value")
+            detail = "half of a surrogate pair is not a character"
+            raise RequestRefused(field_name(path), detail, code="invalid_unicode")
+        if isinstance(part, int | float) and _is_too_large(part):
+            raise RequestRefused(field_name(path), "the number is too large", code="invalid_value")
 
 
-def _parts(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """Every key, string and number in a value, each with its path."""
-    if len(path) > MAX_DEPTH:
-        raise RequestRefused(path[0], f"is nested more than {MAX_DEPTH} deep", code="invalid_value")
+def _parts(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every key and every value, each with its path."""
+    yield path, value
+    if not isinstance(value, dict | list):
+        return
+    if len(path) == MAX_DEPTH:
+        raise RequestRefused(field_name(path[:1]), f"is nested more than {MAX_DEPTH} deep", code="invalid_value")
     if isinstance(value, dict):
-        for key, member in value.items():
-            yield _field((*path, key)), key
-            yield from _parts(member, (*path, key))
-    elif isinstance(value, list):
-        for index, member in enumerate(value):
-            yield from _parts(member, (*path, str(index)))
-    else:
-        yield _field(path), value
+        yield from (((*path, key), key) for key in value)
+    for name, member in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _parts(member, (*path, str(name)))
 
 
-def _field(path: tuple[str, ...]) -> str:
-    return ".".join(path) or "body"
+def _is_too_large(number: float) -> bool:
+    return abs(number) > MAX_INTEGER if isinstance(number, int) else not math.isfinite(number)
 
 
 def _is_unicode(text: str) -> bool:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.api.acceptance import accept
+from app.api.delivery import CONTENT
 from app.api.dependencies import Caller, Owned, Resources
 from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import read_json
@@ -20,7 +21,7 @@ from app.api.openai_request import EXAMPLES, OpenAISpeech, in_their_words, speec
 from app.api.openapi_headers import headers
 from app.api.problems import openai_responses
 from app.api.waiting import until_ended
-from app.shared.audio_formats import FORMATS, audio_format
+from app.shared.audio_formats import audio_format
 from app.shared.errors import RequestRefused
 from app.shared.job import Job, JobStatus
 from app.shared.job_view import job_path
@@ -36,10 +37,6 @@ async def _body(request: Request, _: Caller) -> OpenAISpeech:
 
 
 _BODY = {"content": {"application/json": {"schema": OpenAISpeech.model_json_schema(), "examples": EXAMPLES}}}
-_AUDIO = {
-    wanted.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
-    for wanted in FORMATS.values()
-}
 
 
 @router.post(
@@ -47,7 +44,7 @@ _AUDIO = {
     response_class=Response,
     responses={
         **openai_responses(400, 401, 403, 404, 409, 410, 413, 415, 500, 503, 504),
-        200: {"description": "The audio.", "content": _AUDIO, **headers("X-Kavox-Job", "Content-Length")},
+        200: {"description": "The audio.", "content": CONTENT, **headers("X-Kavox-Job", "Content-Length")},
     },
     openapi_extra={"requestBody": {"required": True, **_BODY}},
 )

@@ -5,7 +5,7 @@ cannot be accepted also names its culprits: `errors`, and the first of them agai
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from app.api.mistakes import culprits_of
 from app.api.openai_errors import envelope, is_openai, openai_status
 from app.api.openapi_problems import ENVELOPE, PROBLEM, response_name
 from app.shared import errors
@@ -135,16 +136,6 @@ STATUS: Mapping[type[Exception], int] = {
 # What the framework itself refuses.
 _FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed"}
 
-# pydantic's names for what is wrong with a value are many and change between versions; ours are few and stay.
-_VALIDATION_CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
-_VALIDATION_DETAILS = {
-    "missing": "is required",
-    "extra_forbidden": "is not a field of this request",
-    "model_type": "must be a JSON object",
-}
-# Only their bodies have options.
-_NATIVE_PATHS, _OPTIONS_HINT = {"/synthesize", "/batches"}, "; settings of the engine go into options"
-
 
 def install(app: FastAPI) -> None:
     """Makes every error of the application a problem; unexpected ones are met in `request_context.py`."""
@@ -198,9 +189,12 @@ async def _on_redis_error(request: Request, error: Exception) -> Response:
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     path: str = request.scope["path"]
-    culprits = culprits_of(cast("RequestValidationError", error).errors(), path)
-    first = culprits[0]
+    invalid = cast("RequestValidationError", error)
+    culprits = culprits_of(invalid, path)
+    first, unlisted = culprits[0], len(invalid.errors()) - len(culprits)
     detail = f"{first['field']}: {first['detail']}"
+    if unlisted:
+        detail += f"; {unlisted} more mistakes are not listed"
     return _render(path, 422, first["code"], detail, **_culprits(culprits))
 
 
@@ -225,22 +219,6 @@ def _allowed(request: Request) -> list[str]:
     ]
     # Every GET is a HEAD too (`head.py`).
     return ["HEAD", *offered] if "GET" in offered else offered
-
-
-def culprits_of(found: Iterable[Mapping[str, Any]], path: str) -> list[dict[str, str]]:
-    """What pydantic has found wrong with a request for `path`, in our words: field, code and detail of each."""
-    return [_culprit(one, path) for one in found]
-
-
-def _culprit(found: Mapping[str, Any], path: str) -> dict[str, str]:
-    """One error of pydantic; its location starts with the part of the request, which no caller needs to know."""
-    kind, (part, *field) = found["type"], found["loc"]
-    hint = _OPTIONS_HINT if (kind, part) == ("extra_forbidden", "body") and path in _NATIVE_PATHS else ""
-    return {
-        "field": ".".join(map(str, field)) or "body",
-        "code": _VALIDATION_CODES.get(kind) or ("wrong_type" if kind.endswith("_type") else "invalid_value"),
-        "detail": (_VALIDATION_DETAILS.get(kind) or found["msg"]) + hint,
-    }
 
 
 def _culprits(culprits: Sequence[Mapping[str, str]]) -> dict[str, Any]:

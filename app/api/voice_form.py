@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from app.api.mistakes import invalid
 from app.api.problems import BodyTooLarge, InvalidForm, UnsupportedMediaType
 from app.api.schemas import Choice
 from app.shared.errors import RequestRefused, StorageFull
@@ -88,8 +88,7 @@ def _checked(fields: dict[str, Any]) -> VoiceForm:
     try:
         return VoiceForm.model_validate(fields)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from None
+        raise invalid(error, "body") from None
 
 
 def _checked_file(file: UploadFile | str | None) -> UploadFile:

@@ -18,6 +18,9 @@ from app.shared.chunks import Chunk, cut
 from app.shared.errors import ConfigurationError, RequestRefused
 from app.shared.manifest import Engine, Language, Limits, Model, Name, Option, Part, Voice
 
+_QUOTED_CHARACTERS = 64
+"""Of an option's name; ours are shorter."""
+
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 
 
@@ -159,9 +162,10 @@ class Provider(Part):
         for name, value in options.items():
             option = has.get(name)
             if option is None:
+                quoted = name[:_QUOTED_CHARACTERS]
                 owner = f"{self.name} with model {model.id}"
                 having = self.options[name].models if name in self.options else ()
-                raise _unknown(f"options.{name}", name, owner, list(has), code="unknown_option", having=having)
+                raise _unknown(f"options.{quoted}", quoted, owner, list(has), code="unknown_option", having=having)
             if refusal := option.refusal(value):
                 raise RequestRefused(f"options.{name}", f"{name} {refusal}", code="invalid_option")
 

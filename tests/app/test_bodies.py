@@ -75,12 +75,31 @@ def test_half_a_surrogate_pair_is_refused(api: httpx.Client, body: str, field: s
     [
         ('{"text": "a", "metadata": {"n": 1e999}}', "metadata.n"),
         ('{"text": "a", "metadata": {"deep": ' + "[" * 60 + "]" * 60 + "}}", "metadata"),
+        ('{"text": "a", "metadata": {"' + "k" * 100_000 + '": [' + "0," * 50_000 + "0]}}", "metadata"),
     ],
 )
 def test_what_cannot_be_passed_on_is_refused(api: httpx.Client, body: str, field: str) -> None:
-    """Numbers beyond all bounds and bottomless nesting are refused before they are stored."""
+    """Numbers beyond all bounds, bottomless nesting and values without end are refused before they are stored."""
     answer = api.post("/synthesize", content=body, headers=JSON)
     assert (answer.status_code, answer.json()["field"], answer.json()["code"]) == (422, field, "invalid_value")
+
+
+def test_a_refusal_is_short_however_much_is_wrong(api: httpx.Client) -> None:
+    """Twenty mistakes are listed, names are cut, and how many more there are is said."""
+    answer = api.post("/synthesize", json={"text": "a"} | {f"{number}{'x' * 1000}": 1 for number in range(100)})
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == 20
+    assert answer.json()["detail"].endswith("; 80 more mistakes are not listed")
+    assert len(answer.content) < 5000
+
+
+def test_a_refused_batch_repeats_no_long_name_for_each_item(api: httpx.Client) -> None:
+    """An option that there is not is quoted as far as it takes to find it."""
+    batch = {"items": [{"text": "a"}] * 50, "defaults": {"options": {"x" * 10_000: 1}}}
+    answer = api.post("/batches", json=batch)
+    assert (answer.status_code, answer.json()["code"]) == (422, "batch_invalid")
+    assert [one["index"] for one in answer.json()["errors"]] == list(range(50))
+    assert len(answer.content) < 50_000
 
 
 def test_a_body_above_the_limit_is_refused(api: httpx.Client) -> None:
