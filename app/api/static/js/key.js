@@ -19,12 +19,17 @@ export function installKey() {
     event.preventDefault();
     // What no header can carry is no key.
     if (!/^[\x21-\x7e]+$/.test(input.value.trim())) return showText(error, "Enter a key.");
+    const give = given;
+    given = null;
     dialog.close();
-    given(input.value.trim());
+    give(input.value.trim());
     forget.hidden = false;
   });
-  // Without a key there is nothing to see.
+  // Without a key there is nothing to see. Browsers let Esc be prevented once at most, and so it is asked for again.
   dialog.addEventListener("cancel", (event) => event.preventDefault());
+  dialog.addEventListener("close", () => {
+    if (given && !dialog.open) dialog.showModal();
+  });
   forget.addEventListener("click", () => {
     forgetKey();
     location.reload();
