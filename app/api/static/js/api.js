@@ -1,17 +1,24 @@
 /** The service's public API. Addresses are relative to the page, so that it works below a proxy's prefix too. */
 
+import { keep, recall } from "./tab_memory.js";
+
 const KEY = "kavox-key";
+// The service sends its head at once, or not at all.
+const HEAD_MILLISECONDS = 60_000;
 const root = new URL(".", document.baseURI);
 
-let key = sessionStorage.getItem(KEY);
+let key = recall(KEY);
 let asking = null;
 let askForKey = async () => null;
 
-/** What the service refused or could not do: RFC 9457's fields; status 0 where it did not answer at all. */
+/**
+ * What the service refused or could not do: RFC 9457's fields; status 0 where it did not answer at all, or not to the
+ * end. `retryAfter`: seconds for which it wants no more of this, or null.
+ */
 export class Problem extends Error {
   constructor(status, { code = "unreachable", detail = "The service does not answer.", errors = [] } = {}) {
     super(detail);
-    Object.assign(this, { status, code, detail, errors });
+    Object.assign(this, { status, code, detail, errors, retryAfter: null });
   }
 }
 
@@ -26,20 +33,21 @@ export const hasKey = () => key !== null;
 /** Forgets the key. */
 export function forgetKey() {
   key = null;
-  sessionStorage.removeItem(KEY);
+  keep(KEY, null);
 }
 
 /**
- * The answer to a request. Waits for a key where one is wanted. Throws Problem, and AbortError as fetch does.
- * `query`: parameters, those that are null or "" are left out; `json`: the body.
+ * The answer to a request. Waits for a key where one is wanted. Throws Problem, and the signal's reason once that is set.
+ * `query`: parameters, those that are null or "" are left out; `json`: the body; `keyless`: it is for everybody, and so
+ * counts against no key's rate.
  */
-export async function send(method, path, { query = {}, json, body, headers = {}, signal } = {}) {
+export async function send(method, path, { query = {}, json, body, headers = {}, signal, keyless = false } = {}) {
   const url = new URL(path, root);
   for (const [name, value] of Object.entries(query)) {
     if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, value);
   }
   for (;;) {
-    const used = key;
+    const used = keyless ? null : key;
     const answer = await attempt(url, {
       method,
       signal,
@@ -50,23 +58,39 @@ export async function send(method, path, { query = {}, json, body, headers = {},
         ...(used === null ? {} : { Authorization: `Bearer ${used}` }),
       },
     });
-    if (answer.status !== 401) return answer.ok ? answer : Promise.reject(await problemOf(answer));
+    if (answer.status !== 401 || keyless) return answer.ok ? answer : Promise.reject(await problemOf(answer));
     // Somebody may have given another key meanwhile.
     if (key === used) await wantKey(used !== null);
   }
 }
 
-/** The JSON that a GET answers; readyz answers one with its 503 too. */
+/** The JSON that a GET answers. */
 export async function get(path, query, signal) {
-  return (await send("GET", path, { query, signal })).json();
+  return contentOf(await send("GET", path, { query, signal }), "json");
+}
+
+/** The body of an answer, as "json", "text" or "blob". Throws Problem where it breaks off, or is something else. */
+export async function contentOf(answer, kind) {
+  try {
+    return await answer[kind]();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, { code: "broken_off", detail: "The answer broke off on its way." });
+  }
 }
 
 async function attempt(url, init) {
+  const unanswered = new AbortController();
+  // Only what is small has its answer in a time that is known.
+  const timer = init.body instanceof FormData ? null : setTimeout(() => unanswered.abort(), HEAD_MILLISECONDS);
+  const signal = AbortSignal.any([unanswered.signal, ...(init.signal ? [init.signal] : [])]);
   try {
-    return await fetch(url, { cache: "no-cache", credentials: "omit", ...init });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+    return await fetch(url, { cache: "no-cache", credentials: "omit", ...init, signal });
+  } catch {
+    init.signal?.throwIfAborted();
     throw new Problem(0);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -82,5 +106,5 @@ async function problemOf(answer) {
 async function wantKey(wrong) {
   asking ??= askForKey(wrong).finally(() => (asking = null));
   key = await asking;
-  sessionStorage.setItem(KEY, key);
+  keep(KEY, key);
 }

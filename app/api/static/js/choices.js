@@ -2,6 +2,7 @@
 
 import { asksForLocal, placesOf, voicesOf } from "./catalog.js";
 import { byId, fillSelect } from "./dom.js";
+import { keep, recall } from "./tab_memory.js";
 
 const FORMATS = ["wav", "flac", "mp3", "opus", "pcm"];
 const REMEMBERED = "kavox-choices";
@@ -163,11 +164,11 @@ export class Choices {
   #remember() {
     const chosen = Object.entries(this.#fields).map(([name, { value }]) => [name, value]);
     const values = [...chosen, ["where", this.#place]];
-    sessionStorage.setItem(REMEMBERED, JSON.stringify(Object.fromEntries(values)));
+    keep(REMEMBERED, JSON.stringify(Object.fromEntries(values)));
   }
 
   #remembered() {
-    const choices = JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "{}");
+    const choices = JSON.parse(recall(REMEMBERED) ?? "{}");
     return this.#catalog.providers.some(({ name }) => name === choices.provider) ? choices : {};
   }
 }

@@ -1,6 +1,6 @@
 /** The dialog that makes a voice of a recording. */
 
-import { Problem, send } from "./api.js";
+import { Problem, contentOf, send } from "./api.js";
 import { announce } from "./announce.js";
 import { placesOf } from "./catalog.js";
 import { byId, fillSelect, prose } from "./dom.js";
@@ -77,7 +77,7 @@ export class CloneDialog {
     body.set("file", file);
     this.#submit.disabled = true;
     try {
-      const voice = await (await send("POST", "voices", { body })).json();
+      const voice = await contentOf(await send("POST", "voices", { body }), "json");
       this.#dialog.close();
       announce(`${voice.title} can speak now.`);
       this.#cloned(voice);

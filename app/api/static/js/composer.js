@@ -1,11 +1,11 @@
 /** The form: a text and how it is to be spoken, until it is sent. */
 
-import { Problem, send } from "./api.js";
+import { Problem, contentOf, send } from "./api.js";
 import { NOT_HERE } from "./catalog.js";
 import { Choices } from "./choices.js";
 import { byId, h, prose } from "./dom.js";
 import { Estimate } from "./estimate.js";
-import { count } from "./format.js";
+import { count, sentence } from "./format.js";
 import { Options } from "./options.js";
 import { clearProblems, showFieldProblem, showProblem } from "./problems.js";
 import { installTextFile } from "./text_file.js";
@@ -109,7 +109,7 @@ export class Composer {
       const answer = await send("POST", "synthesize", { json: this.#request });
       clearProblems(this.#form);
       this.#estimate.sent();
-      this.#accepted(await answer.json());
+      this.#accepted(await contentOf(answer, "json"));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       if (NOT_HERE.includes(problem.code)) {
@@ -131,7 +131,7 @@ export class Composer {
 function described(provider, model, voice) {
   return [provider.description, provider.models.length > 1 ? model.description : "", voice?.description ?? ""]
     .filter(Boolean)
-    .map((sentence) => (/[.!?]$/.test(sentence) ? sentence : `${sentence}.`))
+    .map(sentence)
     .join(" ");
 }
 

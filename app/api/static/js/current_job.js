@@ -5,7 +5,8 @@ import { announce } from "./announce.js";
 import { nameOfVoice } from "./catalog.js";
 import { byId, h, metaOf, prose, showText } from "./dom.js";
 import { changes } from "./follow.js";
-import { duration } from "./format.js";
+import { duration, sentence } from "./format.js";
+import { isPassing, untilAnswered } from "./patience.js";
 import { Progress } from "./progress.js";
 import { resultOf } from "./result.js";
 import { doing, hasEnded, hostWords, statusWord } from "./words.js";
@@ -32,26 +33,33 @@ export class CurrentJob {
     const { signal } = (this.#leaving = new AbortController());
     this.#id = jobId;
     try {
-      const job = await get(`jobs/${jobId}`, {}, signal);
+      const told = ({ detail }) => this.#excuse(`${sentence(detail)} This page looks again by itself.`);
+      const job = await untilAnswered(() => get(`jobs/${jobId}`, {}, signal), signal, { told });
       this.#place.hidden = false;
-      const end = hasEnded(job.status) ? this.#finish(job) : this.#follow(job, signal);
+      const end = hasEnded(job.status) ? this.#finish(job, signal) : this.#follow(job, signal);
       if (reveal) this.#place.scrollIntoView({ block: "nearest" });
       await end;
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
-      this.#place.hidden = false;
-      this.#place.replaceChildren(...headOf("This job", null), h("p", { class: "note bad" }, error.detail));
+      this.#excuse(error.detail);
     }
+  }
+
+  /** Says why there is nothing to show. */
+  #excuse(detail) {
+    this.#place.hidden = false;
+    this.#place.replaceChildren(...headOf("This job", null), h("p", { class: "note bad" }, detail));
   }
 
   async #follow(first, signal) {
     let job = first;
-    const cancel = h("button", { type: "button", onclick: () => this.#cancel(job.id) }, "Cancel");
+    const refusal = h("p", { class: "note bad", role: "alert", hidden: true });
+    const cancel = h("button", { type: "button", onclick: () => this.#cancel(job.id, refusal) }, "Cancel");
     const [waiting, warnings] = [h("p", { class: "note" }), h("div", {})];
     const progress = new Progress();
     const [head, about] = headOf(job, cancel);
-    this.#place.replaceChildren(head, about, progress.element, waiting, warnings);
+    this.#place.replaceChildren(head, about, refusal, progress.element, waiting, warnings);
     let said = "";
     const show = (state) => {
       job = { ...job, ...state };
@@ -68,16 +76,26 @@ export class CurrentJob {
       for await (const state of changes(job.id, signal)) {
         // Events do not repeat where it runs.
         const known = job.run || state.status !== "running";
-        show(known ? state : { ...(await get(`jobs/${job.id}`, {}, signal)), ...state });
+        show(known ? state : { ...(await this.#glance(job.id, signal)), ...state });
       }
     } finally {
       progress.stop();
     }
-    this.#finish(await get(`jobs/${job.id}`, {}, signal));
+    this.#finish(await untilAnswered(() => get(`jobs/${job.id}`, {}, signal), signal), signal);
   }
 
-  #finish(job) {
-    const details = job.status === "succeeded" ? resultOf(job) : [failureOf(job)];
+  /** The job, or nothing where that cannot be said now: the next event brings the next chance. */
+  async #glance(jobId, signal) {
+    try {
+      return await get(`jobs/${jobId}`, {}, signal);
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      return {};
+    }
+  }
+
+  #finish(job, signal) {
+    const details = job.status === "succeeded" ? resultOf(job, signal) : [failureOf(job)];
     this.#place.replaceChildren(...headOf(job, null), ...warningsOf(job), ...details);
     announce(
       job.status === "succeeded"
@@ -87,12 +105,13 @@ export class CurrentJob {
     this.#changed(job);
   }
 
-  async #cancel(jobId) {
+  async #cancel(jobId, refusal) {
+    showText(refusal, "");
     try {
       await send("DELETE", `jobs/${jobId}`);
     } catch (problem) {
-      // It has ended meanwhile, and its last event says how.
-      announce(problem.detail);
+      if (!(problem instanceof Problem)) throw problem;
+      showText(refusal, problem.detail);
     }
   }
 }

@@ -1,8 +1,9 @@
 /** The audio as a file in each format. Fetched and not linked to, because no address may carry a key. */
 
-import { Problem, send } from "./api.js";
+import { Problem, contentOf, send } from "./api.js";
 import { announce } from "./announce.js";
 import { h } from "./dom.js";
+import { pause } from "./pause.js";
 
 const FORMATS = ["wav", "flac", "mp3", "opus", "pcm"];
 const NOTES = {
@@ -14,17 +15,17 @@ const NOTES = {
 };
 const CONVERSION_TRIES = 20;
 
-/** A button a format; the one that the job names comes first. */
-export function downloadButtons(job) {
+/** A button a format; the one that the job names comes first. What is not saved when `signal` is set is given up. */
+export function downloadButtons(job, signal) {
   const formats = [...FORMATS].sort((one, other) => (other === job.format) - (one === job.format));
-  const status = h("span", { class: "hint", role: "status" });
+  const status = h("span", { class: "error", role: "status" });
   const buttons = formats.map((format) => {
     const button = h(
       "button",
       { type: "button", class: "download", title: NOTES[format], "aria-label": `Download as ${format}` },
       format.toUpperCase(),
     );
-    button.addEventListener("click", () => download(job.id, format, button, status));
+    button.addEventListener("click", () => download(job.id, format, button, status, signal));
     return button;
   });
   return h(
@@ -37,16 +38,17 @@ export function downloadButtons(job) {
 }
 
 /** Saves the job's audio in this format. */
-export async function download(jobId, format, button, status) {
+async function download(jobId, format, button, status, signal) {
   if (button.getAttribute("aria-busy")) return;
   button.setAttribute("aria-busy", "true");
   status.textContent = "";
   try {
-    const url = URL.createObjectURL(await (await converted(jobId, format)).blob());
+    const url = URL.createObjectURL(await contentOf(await converted(jobId, format, signal), "blob"));
     h("a", { href: url, download: `${jobId}.${format}` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
     announce(`${format} is saved.`);
   } catch (problem) {
+    if (signal.aborted) return;
     if (!(problem instanceof Problem)) throw problem;
     status.textContent = problem.detail;
   } finally {
@@ -54,13 +56,13 @@ export async function download(jobId, format, button, status) {
   }
 }
 
-async function converted(jobId, format) {
+async function converted(jobId, format, signal) {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await send("GET", `jobs/${jobId}/audio`, { query: { format, download: true } });
+      return await send("GET", `jobs/${jobId}/audio`, { query: { format, download: true }, signal });
     } catch (problem) {
       if (problem.code !== "conversion_pending" || tries === CONVERSION_TRIES) throw problem;
-      await new Promise((resolve) => setTimeout(resolve, (problem.retryAfter ?? 1) * 1000));
+      await pause(problem.retryAfter ?? 1, signal);
     }
   }
 }

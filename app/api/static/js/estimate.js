@@ -1,6 +1,6 @@
 /** Says what a request would cost, before it is made: a dry run a moment after the last change. */
 
-import { Problem, send } from "./api.js";
+import { Problem, contentOf, send } from "./api.js";
 import { byId, h } from "./dom.js";
 import { counted, duration } from "./format.js";
 import { clearProblems, showProblem } from "./problems.js";
@@ -40,13 +40,14 @@ export class Estimate {
     const { signal } = this.#asking;
     try {
       const answer = await send("POST", "synthesize", { query: { dry_run: true }, json: request, signal });
-      const estimate = await answer.json();
+      const estimate = await contentOf(answer, "json");
       clearProblems(this.#form);
       this.#show(estimate);
     } catch (problem) {
       if (!(problem instanceof Problem) || signal.aborted) return;
-      this.#place.replaceChildren("");
-      if (problem.status === 422) showProblem(this.#form, problem, { focus: false });
+      const isAboutFields = problem.status === 422;
+      this.#place.replaceChildren(isAboutFields ? "" : `No estimate: ${problem.detail}`);
+      if (isAboutFields) showProblem(this.#form, problem, { focus: false });
     }
   }
 

@@ -1,16 +1,19 @@
 /** A job's server-sent events, read with fetch: EventSource can send no key. */
 
-import { Problem, send } from "./api.js";
+import { send } from "./api.js";
+import { isPassing, waitFor } from "./patience.js";
 
-const RETRY_SECONDS = 2;
+// Heartbeats come every 15 s: what is silent for longer is a connection that one side alone still believes in.
+const SILENCE_SECONDS = 60;
 
 /**
  * The job's states as they come, the last one when it has ended. Comes back after every break, and names the last event
- * that it has. Throws Problem where there is no such job, and AbortError once `signal` is set.
+ * that it has. Throws Problem where there is no such job, and the signal's reason once that is set.
  */
 export async function* changes(jobId, signal) {
   let lastId = null;
   for (;;) {
+    let broken = null;
     try {
       const headers = { Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) };
       const answer = await send("GET", `jobs/${jobId}/events`, { headers, signal });
@@ -21,19 +24,21 @@ export async function* changes(jobId, signal) {
         if (event === "end") return;
       }
     } catch (error) {
-      const passing = error instanceof Problem ? error.status === 0 || error.status >= 500 : error instanceof TypeError;
-      if (!passing) throw error;
+      // A stream that breaks off is a TypeError.
+      if (!isPassing(error) && !(error instanceof TypeError)) throw error;
+      broken = error;
     }
-    await pause(RETRY_SECONDS, signal);
+    await waitFor(broken, signal);
   }
 }
 
+/** The messages of a stream, until it ends or falls silent. */
 async function* messages(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await orSilence(reader.read());
       if (done) return;
       text = (text + value).replaceAll("\r\n", "\n");
       for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
@@ -47,6 +52,19 @@ async function* messages(body) {
   }
 }
 
+/** What the reading comes to; a silence is an end. */
+async function orSilence(reading) {
+  let timer = null;
+  const silence = new Promise((resolve) => {
+    timer = setTimeout(() => resolve({ done: true }), SILENCE_SECONDS * 1000);
+  });
+  try {
+    return await Promise.race([reading, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 function parsed(block) {
   const message = { event: "message", data: "", id: null };
   for (const line of block.split("\n")) {
@@ -55,14 +73,4 @@ function parsed(block) {
     else if (name) message[name] = value;
   }
   return message;
-}
-
-function pause(seconds, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    });
-  });
 }

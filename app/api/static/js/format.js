@@ -12,6 +12,9 @@ const whole = new Intl.NumberFormat("en");
 // A figure stays beside its unit.
 const unit = (figure, name) => `${figure}\u00a0${name}`;
 
+/** The text with a full stop, where it has none: the service's details end without. */
+export const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
 /** 1,234 */
 export const count = (number) => whole.format(number);
 

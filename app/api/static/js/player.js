@@ -1,17 +1,21 @@
 /** Plays a job's audio: a button, its waveform to seek in, and the time. */
 
-import { Problem, send } from "./api.js";
-import { h, s } from "./dom.js";
-import { clock } from "./format.js";
+import { Problem, contentOf, send } from "./api.js";
+import { h, s, showText } from "./dom.js";
+import { clock, sentence } from "./format.js";
+import { untilAnswered } from "./patience.js";
 import { Waveform } from "./waveform.js";
 
 const PLAY = "M8 5.5v13l11-6.5z";
 const PAUSE = "M7 5h4v14H7zM13 5h4v14h-4z";
+// A sound may be long: what breaks off again and again is not fetched for ever.
+const LOAD_TRIES = 5;
 
 let playing = null;
 
 export class Player {
   #jobId;
+  #signal;
   #audio = h("audio", { preload: "auto" });
   #icon = s("path", { d: PLAY });
   #button = h(
@@ -31,7 +35,7 @@ export class Player {
     disabled: true,
   });
   #clock = h("span", { class: "clock" }, "0:00");
-  #note = h("p", { class: "note bad", hidden: true });
+  #note = h("p", { class: "note bad", role: "alert", hidden: true });
 
   /** The player. */
   element = h(
@@ -48,9 +52,11 @@ export class Player {
     this.#note,
   );
 
-  /** For the audio of this job. */
-  constructor(jobId) {
+  /** For the audio of this job. Once `signal` is set it is silent, and keeps nothing of the sound. */
+  constructor(jobId, signal) {
     this.#jobId = jobId;
+    this.#signal = signal;
+    signal.addEventListener("abort", () => this.#leave(), { once: true });
     this.#button.addEventListener("click", () => (this.#audio.paused ? this.#play() : this.#audio.pause()));
     this.#seek.addEventListener("input", () => {
       this.#audio.currentTime = this.#seek.valueAsNumber;
@@ -63,16 +69,25 @@ export class Player {
 
   /** Fetches the audio and draws it. The wav, whatever the job's format: every browser plays it, and it is there. */
   async load() {
+    const signal = this.#signal;
+    const told = ({ detail }) => showText(this.#note, `${sentence(detail)} This page tries again by itself.`);
     try {
-      const answer = await send("GET", `jobs/${this.#jobId}/audio`, { query: { format: "wav" } });
-      const file = await answer.blob();
+      const file = await untilAnswered(() => this.#fetch(), signal, { told, tries: LOAD_TRIES });
+      signal.throwIfAborted();
+      showText(this.#note, "");
       this.#audio.src = URL.createObjectURL(file);
       this.#button.disabled = this.#seek.disabled = false;
       await this.#waveform.draw(await file.arrayBuffer());
     } catch (problem) {
+      if (signal.aborted) return;
       if (!(problem instanceof Problem)) throw problem;
       this.#fail(problem.detail);
     }
+  }
+
+  async #fetch() {
+    const path = `jobs/${this.#jobId}/audio`;
+    return contentOf(await send("GET", path, { query: { format: "wav" }, signal: this.#signal }), "blob");
   }
 
   async #play() {
@@ -92,13 +107,13 @@ export class Player {
   // `timeupdate` comes four times a second only.
   #glide() {
     this.#show();
-    if (!this.#audio.paused && this.element.isConnected) requestAnimationFrame(() => this.#glide());
-    else if (!this.element.isConnected) this.#leave();
+    if (!this.#audio.paused) requestAnimationFrame(() => this.#glide());
   }
 
   #leave() {
     this.#audio.pause();
     URL.revokeObjectURL(this.#audio.src);
+    if (playing === this.#audio) playing = null;
   }
 
   #show() {
@@ -113,8 +128,7 @@ export class Player {
   }
 
   #fail(detail) {
-    this.#note.textContent = detail;
-    this.#note.hidden = false;
+    showText(this.#note, detail);
     this.#button.disabled = this.#seek.disabled = true;
   }
 }

@@ -1,17 +1,17 @@
 /** What came of a job: its player, its files and what was checked. */
 
-import { Problem, send } from "./api.js";
+import { Problem, contentOf, send } from "./api.js";
 import { h } from "./dom.js";
 import { downloadButtons } from "./downloads.js";
 import { bytes, duration } from "./format.js";
 import { Player } from "./player.js";
 import { hostWords } from "./words.js";
 
-/** The elements that show it. */
-export function resultOf(job) {
-  const player = new Player(job.id);
+/** The elements that show it, until `signal` says that they are gone. */
+export function resultOf(job, signal) {
+  const player = new Player(job.id, signal);
   player.load();
-  return [player.element, downloadButtons(job), factsOf(job), job.run ? logOf(job) : null].filter(Boolean);
+  return [player.element, downloadButtons(job, signal), factsOf(job), job.run ? logOf(job) : null].filter(Boolean);
 }
 
 function factsOf(job) {
@@ -50,7 +50,7 @@ function logOf(job) {
     if (!details.open || log.textContent) return;
     try {
       const answer = await send("GET", `jobs/${job.id}/logs`, { headers: { Accept: "text/plain" } });
-      log.textContent = (await answer.text()) || "The notebook printed nothing.";
+      log.textContent = (await contentOf(answer, "text")) || "The notebook printed nothing.";
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       log.textContent = problem.detail;
