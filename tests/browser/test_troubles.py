@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.relay import Relay
 from tests.browser.visitor import Visitor
 from tests.puppets import Puppets
+from tests.recordings import encoded, tone
 from tests.service import Service
 
 pytestmark = pytest.mark.browser
@@ -89,6 +90,54 @@ def test_an_answer_that_breaks_off_is_asked_for_again(
     relay.cut(sound)
     visitor.current.get_by_role("button", name="Download as wav").click()
     expect(visitor.current.get_by_role("group", name="Download")).to_contain_text("broke off")
+
+
+@pytest.mark.usefixtures("puppets")
+def test_what_cannot_be_cancelled_or_deleted_is_said_in_sight(visitor: Visitor, hosted: Service) -> None:
+    """Beside the button that did nothing, until it did."""
+    page = visitor.page
+    form = {"name": "Bob", "provider": "mimic", "consent": "true"}
+    voice = hosted.http.post("/voices", data=form, files={"file": ("bob.wav", encoded(tone(4)))}).json()["id"]
+    visitor.open()
+    visitor.speak("Nobody stops this one.")
+    row = visitor.listed.filter(has_text="Nobody stops this one.").first
+    expect(row).to_contain_text("Emulated")
+    page.context.set_offline(True)
+    visitor.current.get_by_role("button", name="Cancel").click()
+    row.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Delete Bob").click()
+    page.get_by_role("button", name="Delete it").click()
+    notes = [card.locator(".note.bad").first for card in (visitor.current, page.locator("main"), page.locator("aside"))]
+    for note in notes:
+        expect(note).to_be_visible()
+        expect(note).to_contain_text("does not answer")
+    page.context.set_offline(False)
+    row.get_by_role("button", name="Cancel").click()
+    expect(visitor.current).to_contain_text("there is no audio")
+    expect(page.locator("#jobs-refusal")).to_be_hidden()
+    page.get_by_role("button", name="Delete Bob").click()
+    page.get_by_role("button", name="Delete it").click()
+    expect(page.locator("#voices li")).to_have_count(0)
+    expect(page.locator("#voices-refusal")).to_be_hidden()
+    assert hosted.http.get(f"/voices/{voice}").status_code == 404
+
+
+def test_no_job_is_missed_when_many_come_at_once(visitor: Visitor, hosted: Service) -> None:
+    """More than the list reads at a look, while older ones stand in it."""
+    hosted.submit("The one before.", provider="mimic")
+    visitor.open()
+    expect(visitor.listed.first).to_be_visible()
+    items = [{"text": f"Number {number}.", "metadata": {"title": f"One of a crowd, {number}"}} for number in range(70)]
+    batch = hosted.http.post("/batches", json={"items": items, "defaults": {"provider": "mimic"}}).json()
+    older = visitor.page.get_by_role("button", name="Show older jobs")
+    expect(visitor.listed.first).to_contain_text("One of a crowd")
+    while older.is_visible():
+        shown = visitor.listed.count()
+        older.click()
+        expect(visitor.listed.nth(shown)).to_be_visible()
+    expect(visitor.listed.filter(has_text="One of a crowd")).to_have_count(70)
+    # Nobody waits for them, if they have not ended yet.
+    hosted.http.delete(f"/batches/{batch['id']}")
 
 
 def test_a_sound_is_kept_no_longer_than_its_job_is_shown(page: Page, hosted: Service) -> None:

@@ -1,6 +1,6 @@
 /** Recent jobs: the newest first, to be searched, opened and cancelled. */
 
-import { Problem, get, send } from "./api.js";
+import { Problem, contentOf, get, send } from "./api.js";
 import { announce } from "./announce.js";
 import { hostBadge, speakerOf, titleOf } from "./current_job.js";
 import { byId, h, metaOf, showText } from "./dom.js";
@@ -25,13 +25,15 @@ export class JobList {
   #shown = SHOWN;
   #rows = new Map();
   #marked = null;
+  // What could not be done, and the job that it was about; null where it was about the list.
+  #refusal = { id: null, detail: "" };
 
   /** `open(id)` shows a job. */
   constructor(open) {
     this.#open = open;
-    this.#search.addEventListener("input", () => this.#searchOn());
-    this.#status.addEventListener("change", () => this.refresh());
-    this.#older.addEventListener("click", () => this.#showOlder());
+    this.#search.addEventListener("input", () => this.#try(() => this.#searchOn()));
+    this.#status.addEventListener("change", () => this.#try(() => this.refresh()));
+    this.#older.addEventListener("click", () => this.#try(() => this.#showOlder()));
   }
 
   /** Whether any of them has not ended. */
@@ -44,17 +46,23 @@ export class JobList {
     const asked = this.#status.value;
     const page = await this.#read(null);
     if (asked !== this.#status.value) return;
-    const known = new Set(page.jobs.map(({ id }) => id));
-    const oldest = page.jobs.at(-1)?.id;
-    // Ids are in the order of their making; what is older than the page was read before and may stay.
-    const before =
-      page.next_cursor && asked === this.#listed
-        ? this.#jobs.filter(({ id, status }) => !known.has(id) && id < oldest && (!asked || status === asked))
-        : [];
+    const before = page.next_cursor && asked === this.#listed ? this.#olderThan(page.jobs) : [];
     this.#listed = asked;
     this.#jobs = [...page.jobs, ...before];
     if (!before.length) this.#cursor = page.next_cursor;
+    if (this.#refusal.id === null) this.#refuse("");
     this.#render();
+  }
+
+  /** What was read before and is older than this page: none where others may have come between. */
+  #olderThan(page) {
+    const known = new Set(page.map(({ id }) => id));
+    if (!this.#jobs.some(({ id }) => known.has(id))) return [];
+    // Ids are in the order of their making.
+    const oldest = page.at(-1).id;
+    return this.#jobs.filter(
+      ({ id, status }) => !known.has(id) && id < oldest && (!this.#listed || status === this.#listed),
+    );
   }
 
   /** Shows a job's newest state, without asking for it. */
@@ -111,6 +119,8 @@ export class JobList {
   }
 
   #render() {
+    const refused = this.#jobs.find(({ id }) => id === this.#refusal.id);
+    if (refused && hasEnded(refused.status)) this.#refuse("");
     const found = this.#found();
     const rows = found.slice(0, this.#shown).map((job) => this.#row(job));
     // Rows that stay are left where they are, so that nobody loses their place.
@@ -122,6 +132,23 @@ export class JobList {
     const none =
       this.#search.value || this.#status.value ? "No job is like that." : "No jobs yet. What you send appears here.";
     showText(byId("no-jobs"), rows.length ? "" : none);
+  }
+
+  /** Does what somebody wants of the list, and says why it cannot be done. */
+  async #try(action) {
+    this.#refuse("");
+    try {
+      await action();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      this.#refuse(problem.detail);
+    }
+  }
+
+  /** Says this in sight, until it is no longer true. */
+  #refuse(detail, id = null) {
+    this.#refusal = { id, detail };
+    showText(byId("jobs-refusal"), detail);
   }
 
   #row(job) {
@@ -180,21 +207,21 @@ export class JobList {
               class: "cancel",
               "aria-label": `Cancel ${titleOf(job)}`,
               disabled: job.status === "canceling",
-              onclick: () => this.#cancel(job.id),
+              onclick: () => this.#cancel(job),
             },
             "Cancel",
           ),
     ].filter(Boolean);
   }
 
-  async #cancel(jobId) {
+  async #cancel(job) {
+    this.#refuse("");
     try {
-      this.update(await (await send("DELETE", `jobs/${jobId}`)).json());
+      this.update(await contentOf(await send("DELETE", `jobs/${job.id}`), "json"));
       announce("The job is cancelled.");
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      announce(problem.detail);
-      await this.refresh();
+      this.#refuse(`“${titleOf(job)}” is not cancelled: ${problem.detail}`, job.id);
     }
   }
 }

@@ -1,10 +1,10 @@
 /** The caller's cloned voices: to speak with, and to delete. */
 
-import { send } from "./api.js";
+import { Problem, send } from "./api.js";
 import { announce } from "./announce.js";
 import { ownVoices } from "./catalog.js";
 import { confirmDeletion } from "./confirm.js";
-import { byId, h, metaOf } from "./dom.js";
+import { byId, h, metaOf, showText } from "./dom.js";
 import { duration } from "./format.js";
 
 export class VoiceList {
@@ -42,11 +42,14 @@ export class VoiceList {
   async #remove({ id, title }) {
     const text = "The recording goes at once, its copy on Kaggle soon after. Jobs that still wait for this voice fail.";
     if (!(await confirmDeletion(`Delete ${title}?`, text))) return;
+    const refusal = byId("voices-refusal");
+    showText(refusal, "");
     try {
       await send("DELETE", `voices/${id}`);
       announce(`${title} is deleted.`);
     } catch (problem) {
-      announce(problem.detail);
+      if (!(problem instanceof Problem)) throw problem;
+      showText(refusal, `“${title}” is not deleted: ${problem.detail}`);
     }
     this.#removed();
   }
