@@ -3,10 +3,16 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
+from redis import Redis
 
+from app.embedded import EmbeddedServer
+from app.shared import keys
+from app.shared.api_key import Limits
+from tests.api_keys import make_key
 from tests.browser.visitor import Visitor
-from tests.service import Service
+from tests.puppets import Puppets
+from tests.service import Service, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -83,3 +89,64 @@ def test_the_question_for_a_key_stays(page: Page, locked: Service) -> None:
     page.keyboard.type(key_of(locked))
     page.keyboard.press("Enter")
     expect(page.get_by_label("Provider").first).to_have_value("hibari")
+
+
+def test_a_minute_takes_sixty_requests_and_a_full_one_is_waited_for(page: Page, locked: Service) -> None:
+    """The rate that docs/keys.md has in its example does for the page while a job is followed and another one moves."""
+    redis = EmbeddedServer(locked.data_dir / "valkey").url
+    key = make_key(redis, "sixty", limits=Limits(rates=["60/minute"]))
+    headers = {"Authorization": f"Bearer {key}"}
+    wait_for("the key to be known", lambda: locked.http.get("/quota", headers=headers).status_code == 200)
+    puppets = Puppets(locked)
+    puppets.script("RUNNING", times=None)
+    other, followed = (
+        locked.http.post("/synthesize", json={"text": text}, headers=headers).json()["id"]
+        for text in ("Somewhere else.", "Here.")
+    )
+    statuses: list[int] = []
+    pending: set[Request] = set()
+
+    def ask(request: Request) -> None:
+        if not request.url.endswith("/events"):
+            pending.add(request)
+
+    def hear(request: Request) -> None:
+        pending.discard(request)
+
+    page.on("request", ask)
+    page.on("requestfinished", hear)
+    page.on("requestfailed", hear)
+    page.on("response", lambda response: statuses.append(response.status))
+
+    def pass_time(seconds: int) -> None:
+        """A second after the other, each with the time that the service takes for its answers."""
+        for _ in range(seconds):
+            page.clock.run_for(1000)
+            wait_for("the answers", lambda: page.evaluate("() => true") and not pending)
+
+    page.add_init_script(f"sessionStorage.setItem('kavox-key', '{key}')")
+    page.clock.install()
+    visitor = Visitor(page, locked.url)
+    visitor.open(f"#job={followed}")
+    expect(visitor.current.locator(".meta")).to_contain_text("Running")
+    page.clock.pause_at(page.evaluate("() => Date.now() + 1000"))
+    pass_time(60)
+    assert 429 not in statuses
+
+    while locked.http.get("/quota", headers=headers).status_code != 429:
+        pass
+    pass_time(10)
+    expect(page.get_by_role("alert").filter(has_text="may send 60 requests")).to_be_visible()
+    visitor.listed.filter(has_text=other).get_by_role("button", name=f"Job {other}", exact=True).click()
+    expect(visitor.current).to_contain_text("This page looks again by itself.")
+    statuses.clear()
+    pass_time(30)
+    assert not statuses, "whoever is told to wait for most of a minute does not ask before"
+
+    with Redis.from_url(redis) as limits:
+        limits.delete(*limits.scan_iter(f"{keys.LIMITS}*"))
+    pass_time(60)
+    expect(page.locator("#trouble")).to_be_hidden()
+    expect(visitor.current.get_by_role("list", name="Phases")).to_be_visible()
+    puppets.clear()
+    puppets.close()

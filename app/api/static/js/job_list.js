@@ -36,9 +36,9 @@ export class JobList {
     this.#older.addEventListener("click", () => this.#try(() => this.#showOlder()));
   }
 
-  /** Whether any of them has not ended. */
-  get moving() {
-    return this.#jobs.some(({ status }) => !hasEnded(status));
+  /** Whether any of them has not ended, but for the one that is followed. */
+  isMoving(followed) {
+    return this.#jobs.some(({ id, status }) => id !== followed && !hasEnded(status));
   }
 
   /** Reads the newest ones again. */

@@ -1,6 +1,6 @@
 /** What is real and what is emulated here, and whether the service is ready: always in sight. */
 
-import { get } from "./api.js";
+import { contentOf, send } from "./api.js";
 import { byId, showText } from "./dom.js";
 
 const PLACES = {
@@ -18,7 +18,7 @@ const PLACES = {
 export async function showPlace() {
   let state = null;
   try {
-    state = await get("readyz");
+    state = await contentOf(await send("GET", "readyz", { keyless: true }), "json");
   } catch (problem) {
     // Not ready is an answer too.
     state = problem.body?.kaggle ? problem.body : null;
