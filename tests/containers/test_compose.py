@@ -1,6 +1,7 @@
 """docker-compose.yml: valid, hardened, and without a stand-in for Kaggle."""
 
 import contextlib
+import re
 import shlex
 import subprocess
 import sys
@@ -58,6 +59,21 @@ def test_every_service_is_locked_in(name: str) -> None:
     assert not service.keys() & {"privileged", "cap_add", "pid", "network_mode", "container_name"}
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
     assert (service["restart"], service["init"]) == ("unless-stopped", True)
+
+
+@pytest.mark.parametrize("image", ["api", "worker"])
+def test_memory_over_a_folder_of_the_image_belongs_to_its_user(image: str) -> None:
+    """Docker gives such a tmpfs the folder's mode and root for an owner, unless it is told whose it is."""
+    made = next(rest for keyword, rest in stages()[image] if keyword == "RUN" and "install --directory" in rest)
+    folders = set(re.findall(r"/\S+", made.partition("install --directory")[2]))
+    assert {"/data", "/audio"} <= folders
+    mounted = dict(mount.split(":", 1) for mount in SERVICES[image]["tmpfs"])
+    user = dict(stages()[image])["USER"]
+    for folder in folders & mounted.keys():
+        options = dict(option.split("=") for option in mounted[folder].split(","))
+        assert f"{options['uid']}:{options['gid']}" == user
+        assert options["mode"] == "0700"
+    assert dict(stages()[image])["WORKDIR"] in folders & mounted.keys()
 
 
 def test_only_the_api_is_published_and_only_to_this_machine() -> None:
