@@ -16,7 +16,6 @@ from typing import Any
 
 import typer
 
-from app.audio_file import write_atomically
 from app.client import ENDED, Client, Job, failure
 from app.commands.batch_file import Item, read_batch
 from app.commands.batch_record import Record
@@ -24,6 +23,7 @@ from app.commands.service import Where, any_service
 from app.commands.tables import print_json
 from app.commands.wishes import Wish
 from app.exit_codes import Canceled, ServiceUnreachable, WrongUsage, exit_code
+from app.output_file import write_output
 from app.progress import counting
 from app.shared.errors import Gone, KavoxError, Unauthorized
 
@@ -149,7 +149,7 @@ class _Batch:
             job = self._client.job(job["id"], wait_seconds=_WAIT_SECONDS)
         if job["status"] != "succeeded":
             raise failure(job)
-        write_atomically(self._folder / item.file_name(self._stem), self._client.audio(job))
+        write_output(self._folder / item.file_name(self._stem), self._client.audio(job))
         return job
 
     def _succeeded(self, item: Item, job: Job) -> None:
