@@ -118,7 +118,7 @@ def test_a_key_that_nobody_gets_is_no_key(
 def test_a_key_goes_through_a_pipe(tmp_path: Path, redis_url: str) -> None:
     """As into a keeper of secrets: `-o >(keeper)`."""
     out, inside = os.pipe()
-    command = [KAVOX, "keys", "create", "app", "-o", f"/dev/fd/{inside}"]
+    command: list[str | Path] = [KAVOX, "keys", "create", "app", "-o", f"/dev/fd/{inside}"]
     environment = clean_environment(tmp_path, REDIS_URL=redis_url)
     subprocess.run(command, cwd=tmp_path, env=environment, pass_fds=[inside], check=True)
     os.close(inside)
