@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import soundfile
 
+from app import asking
+from app.shared.api_key import Limits
 from tests.commands.command import Command
 from tests.commands.conftest import Inside
 from tests.puppets import Puppets
@@ -98,6 +100,35 @@ def test_a_text_that_fails_does_not_stop_the_others(command: Command, inside: In
     outcomes = [entry["status"] for _, entry in sorted(manifest(command.folder / "out", "requests").items())]
     assert outcomes == ["succeeded", "succeeded", "failed"]
     assert soundfile.info(command.folder / "out" / "requests-0001.flac").format == "FLAC"
+
+
+@pytest.mark.parametrize("limits", [Limits(rates=("6/3second",)), Limits(waiting=1)], ids=["rate", "waiting"])
+def test_a_batch_keeps_to_the_limits_of_its_key(
+    inside: Inside, puppets: Puppets, kavox_service: Service, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes back when the service says, and hands in the rest when there is room, however often that is refused."""
+    monkeypatch.setattr(asking, "_PATIENCE_SECONDS", 0)
+    Path("lines.txt").write_text("One.\nTwo of them.\nThree it is.\n")
+    limited = kavox_service.key(f"limited-{limits.waiting}", limits=limits)
+
+    with puppets.finishing_all():
+        ended = inside("batch lines.txt -p mimic", API_KEY=limited)
+
+    assert ended == (0, "", "")
+    assert len(list(Path("lines").glob("*.wav"))) == 3
+
+
+def test_a_batch_that_is_stopped_waits_for_no_answer(command: Command, puppets: Puppets) -> None:
+    """Ctrl-C ends it although the service has been asked to answer once the jobs have ended; they go on."""
+    (command.folder / "lines.txt").write_text("One.\nTwo.\n")
+    running = command.on_terminal("batch lines.txt -p mimic")
+    wait_for("a session", puppets.running)
+
+    running.process.send_signal(signal.SIGINT)
+
+    assert running.end() == 130
+    assert "the same command goes on with them" in running.shown
+    assert puppets.running()
 
 
 @pytest.mark.parametrize(
