@@ -19,9 +19,8 @@ def test_a_page_names_only_what_exists(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
     files = re.findall(r"`((?:app|workers|tests)/[\w./-]+\.py)`", text)
     assert [name for name in files if not (ROOT / name).exists()] == []
-    # KAVOX_KEY is an example's own.
     settings = set(re.findall(rf"\b{PREFIX}([A-Z_]+[A-Z])\b", text))
-    assert settings - {name.upper() for name in Settings.model_fields} - {"KEY"} == set()
+    assert settings - {name.upper() for name in Settings.model_fields} == set()
     targets = set(re.findall(r"`make ([\w-]+)", text))
     assert targets - set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)) == set()
 
