@@ -35,9 +35,12 @@ def jobs_of(service: Service) -> set[str]:
 def test_each_text_becomes_a_file_and_only_what_changed_is_spoken_again(
     command: Command, inside: Inside, puppets: Puppets, kavox_service: Service
 ) -> None:
-    """Lines share a run, blank ones count for nothing; given again it changes nothing, and then one line."""
+    """Lines share a run, blank ones count for nothing; given again it changes nothing, and then one line.
+
+    A line ends where an editor ends it, and not at every sign that Unicode has for it.
+    """
     lines = command.folder / "lines.txt"
-    lines.write_text("One.\n\nTwo of them.\n  \nThree it is.\n")
+    lines.write_bytes("One.\r\n\nTwo\u2028of\x85them.\r  \nThree\x0cit is.\n".encode())
     with puppets.finishing_all():
         pushes = puppets.pushes()
         first = command("batch lines.txt -p mimic -f mp3 --json")
@@ -45,13 +48,13 @@ def test_each_text_becomes_a_file_and_only_what_changed_is_spoken_again(
         shared = puppets.pushes() - pushes
         again = inside("batch lines.txt -p mimic -f mp3")
         unchanged = jobs_of(kavox_service)
-        lines.write_text("One.\nTwo of us.\nThree it is.\n")
+        lines.write_bytes(b"One.\nTwo of us.\nThree\x0cit is.\n")
         changed = inside("batch lines.txt -p mimic -f mp3")
 
     assert (first.code, first.errors) == (0, "")
     assert again == changed == (0, "", "")
     told = json.loads(first.out)
-    assert [entry["text"] for entry in told] == ["One.", "Two of them.", "Three it is."]
+    assert [entry["text"] for entry in told] == ["One.", "Two\u2028of\x85them.", "Three\x0cit is."]
     assert [entry["file"] for entry in told] == [f"lines-000{number}.mp3" for number in (1, 2, 3)]
     assert all(soundfile.info(command.folder / "lines" / entry["file"]).format == "MP3" for entry in told)
     assert shared <= 2
