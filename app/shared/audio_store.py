@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from app.shared.errors import ConfigurationError, Gone, StorageFull, StoreUnavailable
@@ -70,12 +70,21 @@ class AudioStore:
         Raises Gone when the source is not there, StorageFull or StoreUnavailable.
         """
         with _copying():
-            obstore.copy(self._store, source, target, overwrite=False)
+            try:
+                obstore.copy(self._store, source, target, overwrite=False)
+            except NotSupportedError:
+                # S3 has no such request. Whoever else makes this copy in between makes the same one.
+                if not self.has(target):
+                    obstore.copy(self._store, source, target)
 
     async def copy_async(self, source: str, target: str) -> None:
         """The same for the API."""
         with _copying():
-            await obstore.copy_async(self._store, source, target, overwrite=False)
+            try:
+                await obstore.copy_async(self._store, source, target, overwrite=False)
+            except NotSupportedError:
+                if not await self._has(target):
+                    await obstore.copy_async(self._store, source, target)
 
     def fetch(self, name: str) -> bytes:
         """The whole file. Raises Gone when it is not there, or StoreUnavailable."""
@@ -99,6 +108,13 @@ class AudioStore:
         try:
             with _reading():
                 obstore.head(self._store, name)
+        except Gone:
+            return False
+        return True
+
+    async def _has(self, name: str) -> bool:
+        try:
+            await self.size(name)
         except Gone:
             return False
         return True
