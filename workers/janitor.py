@@ -1,7 +1,8 @@
-"""Deletes what is left on the hosts: kernels of runs that are over, and what belonged to voices that were removed.
+"""Deletes what is left on the hosts, kernels of runs that are over and what belonged to voices that were removed, and
+audio that a killed process has not finished writing.
 
-They are found in two ways: who could not delete something leaves a note, and now and then every kernel and dataset
-whose name begins like this installation's is looked at, for those whose note or record was lost with Redis.
+The former are found in two ways: who could not delete something leaves a note, and now and then every kernel and
+dataset whose name begins like this installation's is looked at, for those whose note or record was lost with Redis.
 """
 
 import random
@@ -28,6 +29,7 @@ from workers.voice_records import RemovedVoice, VoiceRecords
 log = structlog.get_logger()
 
 _ORPHANS_PERIOD_SECONDS = 600
+_UNFINISHED_PERIOD_SECONDS = 600
 # What a run may take beyond its deadlines, saving outputs and clocks that differ included.
 _GRACE_SECONDS = 3600
 _T = TypeVar("_T")
@@ -54,12 +56,14 @@ class Janitor:
         self._hosts = hosts
         self._datasets = datasets
         self._settings = settings
+        self._look_for_unfinished_at = 0.0
 
     def clean(self) -> None:
         """Deletes whatever is due."""
         self._delete_leftovers()
         self._delete_orphans()
         self._delete_removed_voices()
+        self._delete_unfinished_audio()
 
     def _delete_leftovers(self) -> None:
         silent: set[str] = set()
@@ -139,6 +143,14 @@ class Janitor:
             return False
         log.info("dataset deleted", voice=voice.id, host=host)
         return True
+
+    def _delete_unfinished_audio(self) -> None:
+        """By each worker, because each may be the only one that sees its folder."""
+        if time.monotonic() < self._look_for_unfinished_at:
+            return
+        self._look_for_unfinished_at = time.monotonic() + _UNFINISHED_PERIOD_SECONDS
+        if count := self._audio.clear_unfinished():
+            log.info("unfinished audio deleted", files=count)
 
 
 def _shuffled(found: Iterable[_T]) -> list[_T]:

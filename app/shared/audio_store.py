@@ -1,11 +1,14 @@
 """Finished audio and recordings: files below a folder, or objects in a bucket, behind one interface.
 
 A file's name is made of the job's id and the content's sha256. What the file is (type, size, sha256) stands in the job,
-because a local folder keeps no attributes. Writing is atomic: a reader sees the whole file or none.
+because a local folder keeps no attributes. Writing is atomic: a reader sees the whole file or none. In a folder it is
+written as `name#1` until it is whole.
 """
 
+import re
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 256 * 1024
 _AT_ONE_STROKE_BYTES = 4 * 2**20
 """A minute and a half of speech as wav: what one request may take of the memory."""
+_UNFINISHED = re.compile(r".+#[0-9]+")
+_UNFINISHED_SECONDS = 3600
 
 
 def audio_name(job_id: str, sha256: str, extension: str) -> str:
@@ -147,6 +152,21 @@ class AudioStore:
                 self.delete(name)
         except (BaseError, OSError) as error:
             raise StoreUnavailable(f"the audio cannot be removed: {_cause(error)}") from None
+
+    def clear_unfinished(self) -> int:
+        """Removes from a folder what nobody has written to for an hour and never finished: its writer was killed.
+
+        The number of files.
+        """
+        root = self._store.prefix if isinstance(self._store, LocalStore) else None
+        before, count = time.time() - _UNFINISHED_SECONDS, 0
+        for path in Path(root).rglob("*#*") if root else ():
+            # Another worker may be clearing too.
+            with suppress(OSError):
+                if _UNFINISHED.fullmatch(path.name) and path.lstat().st_mtime < before:
+                    path.unlink()
+                    count += 1
+        return count
 
 
 @contextmanager
