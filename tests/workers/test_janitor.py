@@ -106,6 +106,34 @@ def test_datasets_of_voices_that_nobody_knows_are_deleted(redis: Redis, emulator
     assert datasets.state(datasets.slug(orphan)) is DatasetState.ABSENT
 
 
+@pytest.mark.parametrize("failing", ["DeleteKernel", "DeleteDataset"])
+def test_an_orphan_that_cannot_be_deleted_keeps_no_other(
+    redis: Redis, emulator: Emulator, tmp_path: Path, failing: str
+) -> None:
+    """Whichever is the first that the host does not delete, it alone is left for the next time."""
+    host = host_at(emulator.url)
+    datasets = KaggleDatasets(host.client)
+    recording = tmp_path / "recording.wav"
+    recording.write_bytes(b"RIFF of a voice")
+    orphans = [f"kavox-{id_from(99)}" for _ in range(3)]
+    for slug in orphans:
+        emulator.script("COMPLETE")
+        host.push(make_push(slug=slug))
+    voices = [datasets.slug(f"voice-{id_from(99)}") for _ in range(3)]
+    for slug in voices:
+        datasets.create(slug, recording)
+
+    def left() -> tuple[int, int]:
+        return len(host.slugs("kavox-") & set(orphans)), len(datasets.slugs() & set(voices))
+
+    emulator.fault(call=failing, kind="http_500_json")
+    clean(redis, emulator, tmp_path)
+    assert left() == ((1, 0) if failing == "DeleteKernel" else (0, 1))
+    redis.delete(keys.SWEPT + host.name)
+    clean(redis, emulator, tmp_path)
+    assert left() == (0, 0)
+
+
 def test_audio_that_a_killed_worker_has_not_finished_is_deleted(
     redis: Redis, emulator: Emulator, tmp_path: Path
 ) -> None:
