@@ -95,6 +95,20 @@ def test_nobody_there_is_an_attempt_that_failed(url: str) -> None:
     assert (attempt.status, attempt.error["code"]) == (None, "webhook_unreachable")
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        "Mon, 01 Jan 99999999999 00:00:00 GMT", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999", "Mon, 32 Jan 2026 25:61:61 GMT", "9" * 400, "-1", "soon", "",
+    ],
+)  # fmt: skip
+def test_a_senseless_wish_to_be_left_alone_undoes_no_delivery(when: str) -> None:
+    """The receiver has the message."""
+    with receiving(headers={"Retry-After": when}) as receiver:
+        attempt = post(f"http://{LOOPBACK}:{receiver.port}/", LOOPBACK)
+    assert (attempt.status, attempt.error) == (200, None)
+
+
 def test_no_cookie_is_kept() -> None:
     """A receiver that sets one with every answer would else fill the worker's memory."""
 
