@@ -104,7 +104,8 @@ async def read_batch_captions(
     """What is said when in a batch's joined audio with the same gaps."""
     batch = await owned.batches.get(batch_id, caller)
     check_ended(batch, poll_seconds(owned.settings))
-    heard = {part.id for part in await parts_of(batch, owned.batches, partial=query.partial) if part.audio}
+    parts = await parts_of(batch, owned.batches, owned.audio, partial=query.partial)
+    heard = {part.id for part in parts if part.audio}
     made: list[Captions] = []
     ids: list[str] = []
     seconds = 0.0
