@@ -86,6 +86,7 @@ def test_what_is_deleted_is_gone_whatever_was_not_there(store: AudioStore) -> No
         asyncio.run(sent(store, "one.wav"))
 
 
+@pytest.mark.slow
 def test_speech_is_shared_and_kept_in_a_bucket(s3: Bucket, start_service: StartService, tmp_path: Path) -> None:
     """Equal requests share one synthesis, and the next one is answered at once; nothing lies in the folder."""
     service = start_service(
