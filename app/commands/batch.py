@@ -20,7 +20,7 @@ import typer
 from app.client import ENDED, NO_ROOM, Client, Job, failure
 from app.commands.batch_file import Item, read_batch
 from app.commands.batch_record import Record
-from app.commands.service import Where, any_service
+from app.commands.service import Where, any_service, say
 from app.commands.tables import print_json
 from app.commands.wishes import Wish
 from app.exit_codes import Canceled, ServiceUnreachable, WrongUsage, exit_code
@@ -95,7 +95,9 @@ class _Batch:
                     jobs, refused = self._hand_in(threads, left)
                     self._collect(threads, [item for item in left if item.number in jobs], jobs)
                     if refused and not jobs:
-                        # The jobs that wait are of another command or app.
+                        # Those that wait are not ours.
+                        if left is items:
+                            say("As many jobs wait as may: this goes on when some have run")
                         self._stopped.wait(_ROOM_SECONDS)
                     left = refused
             except KeyboardInterrupt:
