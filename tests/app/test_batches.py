@@ -55,6 +55,13 @@ def finish(workshop: Workshop, batch: dict[str, Any], seconds: float = 0.5) -> N
         workshop.succeed(job["id"], tone(seconds))
 
 
+def test_the_list_of_jobs_has_a_batchs_in_order(api: httpx.Client) -> None:
+    """The last item first, as of what was sent one by one, however many of them a millisecond has."""
+    batch = post(api, [{"text": f"Number {number}."} for number in range(50)])
+    listed = [job["id"] for job in api.get("/jobs", params={"limit": 50}).json()["jobs"]]
+    assert listed == [job["id"] for job in reversed(batch["jobs"])]
+
+
 def test_each_item_becomes_a_job_that_knows_its_batch(api: httpx.Client) -> None:
     """In the order of the items; what an item says counts in place of the defaults."""
     items = [{"text": "One."}, {"text": "Two.", "metadata": {"page": 2}, "priority": "high"}]
