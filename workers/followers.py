@@ -42,16 +42,20 @@ from workers.outputs import sha256_of
 
 log = structlog.get_logger()
 
-# Takes a leader that leads no longer, and one of its followers, which is spoken in its place.
+# Takes a leader that leads no longer, and one of its followers, which is spoken in its place. One that may be spoken
+# elsewhere for want of quota is spoken for itself, and leads nobody: it may turn out as another speech. Answers
+# 'leads', 'alone', or nil for a job that does not follow any more.
 _LEAD = f"""{LANE_LUA}
 local old, new = ARGV[1], ARGV[2]
 local key = '{keys.JOB}' .. new
 local job = redis.call('HMGET', key, 'status', 'follows', 'lane', 'caller', 'score', 'deadline', 'result_key')
 redis.call('SREM', '{keys.FOLLOWERS}' .. old, new)
-if job[1] ~= '{JobStatus.QUEUED}' or job[2] ~= old then return 0 end
+if job[1] ~= '{JobStatus.QUEUED}' or job[2] ~= old then return end
 redis.call('HDEL', key, 'follows')
 enter_lane(new, job[3], job[4], job[5], job[6])
 redis.call('SADD', '{keys.LANES}', job[3])
+redis.call('PUBLISH', '{keys.CHANGED_JOB}', new)
+if redis.call('HEXISTS', key, 'fallback') == 1 then return 'alone' end
 redis.call('SET', '{keys.LEADER}' .. job[7], new, 'EX', {LEADER_SECONDS})
 local others = redis.call('SMEMBERS', '{keys.FOLLOWERS}' .. old)
 for _, other in ipairs(others) do
@@ -61,8 +65,7 @@ for _, other in ipairs(others) do
 end
 redis.call('DEL', '{keys.FOLLOWERS}' .. old)
 redis.call('SREM', '{keys.FOLLOWED}', old)
-redis.call('PUBLISH', '{keys.CHANGED_JOB}', new)
-return 1
+return 'leads'
 """
 
 # Takes a leader. Nobody need look after it any more once nobody follows it.
@@ -112,9 +115,12 @@ class Followers:
         jobs = sorted(filter(None, map(self._read, members)), key=lambda job: job.lane_score)
         for job in (job for job in jobs if job.status is JobStatus.QUEUED):
             try:
-                alone = leader is None or not self._end_like(leader, job)
-                if alone and self._lead(args=[leader_id, job.id]):
+                if leader is not None and self._end_like(leader, job):
+                    continue
+                spoken = self._lead(args=[leader_id, job.id])
+                if spoken:
                     self._queue.wake_lane(job.speech.lane)
+                if spoken == "leads":
                     return
             except KavoxError as error:
                 # The sweep comes back to it.

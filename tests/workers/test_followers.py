@@ -1,0 +1,66 @@
+"""What becomes of jobs that wait for another one's synthesis, or for kept speech, when there is none to be had."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from app.shared import keys
+from app.shared.audio_store import AudioStore
+from app.shared.batch import Batch, new_batch_id
+from app.shared.batch_submission import BatchSubmissions
+from app.shared.job import Job, JobStatus
+from app.shared.job_queue import JobQueue
+from app.shared.pipelines import SharedPipelines
+from app.shared.redis_client import connect_for_queue
+from app.shared.result_cache import result_key
+from app.shared.scratch import Scratch
+from tests.workers.jobs import make_job, read, submit, use
+from workers.followers import Followers
+
+
+@pytest.fixture
+def followers(redis: Redis, redis_url: str, tmp_path: Path) -> Followers:
+    audio = AudioStore.open(None, tmp_path / "audio")
+    return Followers(redis, audio, JobQueue(connect_for_queue(redis_url)), Scratch(tmp_path / "scratch"))
+
+
+def shared(batch_id: str = "") -> Job:
+    """A job that any other of these answers too."""
+    job = make_job(batch=batch_id)
+    return replace(job, result_key=result_key(job.caller, job.speech, "1"))
+
+
+def submit_batch(url: str, batch_id: str, jobs: list[Job]) -> None:
+    batch = Batch(batch_id, "local", time.time(), len(jobs), 10, {JobStatus.QUEUED: len(jobs)})
+
+    async def accept(redis: SharedPipelines) -> None:
+        await BatchSubmissions(redis, max_waiting_jobs=1000).submit(batch, jobs)
+
+    use(url, accept)
+
+
+def in_lane(redis: Redis, jobs: Iterable[Job]) -> list[bool]:
+    return [redis.zscore(keys.LANE + job.speech.lane, job.id) is not None for job in jobs]
+
+
+def test_who_may_be_spoken_elsewhere_leads_nobody(followers: Followers, redis: Redis, redis_url: str) -> None:
+    """Its speech may turn out as another provider's: where kept speech is lost, the next one is spoken for the rest."""
+    spoken, batch_id = shared(), new_batch_id()
+    redis.set(keys.RESULT + spoken.result_key, f'{{"owner":"{spoken.id}"}}')
+    first, second, third = (shared(batch_id) for _ in range(3))
+    first = replace(first, fallback=replace(first.speech, provider="mimic", model="parrot", host="local"))
+    submit_batch(redis_url, batch_id, [first, second, third])
+    assert in_lane(redis, [first, second, third]) == [False] * 3
+
+    redis.delete(keys.RESULT + spoken.result_key)
+    followers.settle_all()
+    later = shared()
+    submit(redis_url, later)
+    assert in_lane(redis, [first, second, third, later]) == [True, True, False, False]
+    assert [read(redis_url, job).follows for job in (first, second, third, later)] == ["", "", second.id, second.id]
+    assert redis.smembers(keys.FOLLOWED) == {second.id}
+    assert redis.smembers(f"{keys.LANE}{first.speech.lane}:fallbacks") == {first.id}
