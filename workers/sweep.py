@@ -1,6 +1,7 @@
 """Finds what fell by the wayside, every few seconds in every worker: all of it may be done twice.
 
 - a run whose owner died is given to a worker again;
+- a lane of a host that no worker has any more says so (`unserved.py`);
 - a lane whose wake-up was lost is woken, and one that would rest for hours because the clock was set back;
 - a job whose run is not open any more goes back to its lane;
 - a job that has waited too long fails;
@@ -27,6 +28,7 @@ from workers.lanes import Lanes
 from workers.quota_gate import QuotaGate
 from workers.retention import Retention
 from workers.run_store import RunStore
+from workers.unserved import Unserved
 
 log = structlog.get_logger()
 
@@ -48,6 +50,7 @@ class Sweep:
         kept_speech: KeptSpeech,
         followers: Followers,
         quota: QuotaGate,
+        unserved: Unserved,
     ) -> None:
         self._redis = redis
         self._runs = runs
@@ -58,6 +61,7 @@ class Sweep:
         self._kept_speech = kept_speech
         self._followers = followers
         self._quota = quota
+        self._unserved = unserved
         self._clock = Clock()
         self._transition = redis.register_script(TRANSITION)
 
@@ -72,6 +76,7 @@ class Sweep:
             log.warning("job rescued from a run that is not open", job=job_id)
         for lane in self._lanes.waiting():
             self._queue.wake_lane(lane)
+            self._unserved.tell(lane)
         self._fail_overdue()
         self._followers.settle_all()
         self._quota.tend()

@@ -44,6 +44,7 @@ from workers.run_store import RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.synthesis import Synthesis
+from workers.unserved import Unserved
 from workers.verdicts import Verdicts
 from workers.voice_records import VoiceRecords
 
@@ -137,6 +138,14 @@ class Bench:
                 scratch=self.scratch,
                 kept_speech=KeptSpeech(self.redis, self.audio, self.settings),
                 followers=Followers(self.redis, self.audio, self.queue, self.scratch),
+            ),
+            unserved=Unserved(
+                redis=self.redis,
+                runs=self.runs,
+                lanes=self.lanes,
+                verdicts=verdicts,
+                hosts=hosts,
+                settings=self.settings,
             ),
             machine="here",
             is_gone=lambda _: False,
