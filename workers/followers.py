@@ -31,13 +31,14 @@ from app.shared.audio_formats import (
 from app.shared.audio_store import AudioStore
 from app.shared.conversion import keep, provenance
 from app.shared.errors import ConversionFailed, Gone, KavoxError
-from app.shared.job import Job, JobStatus, change, from_fields
+from app.shared.job import Job, JobStatus, change
 from app.shared.job_queue import JobQueue
 from app.shared.metrics import count
 from app.shared.result_cache import FORGET, PREFIX, Entry
 from app.shared.scratch import Scratch
 from app.shared.submission import LEADER_SECONDS
 from app.shared.transition import LANE_LUA, TRANSITION, transition_arguments
+from workers.job_records import read_job
 from workers.outputs import sha256_of
 
 log = structlog.get_logger()
@@ -122,9 +123,9 @@ class Followers:
                     self._queue.wake_lane(job.speech.lane)
                 if spoken == "leads":
                     return
-            except KavoxError as error:
-                # The sweep comes back to it.
-                log.warning("shared speech not given yet", job=job.id, leader=leader_id, detail=error.detail)
+            except (KavoxError, OSError) as error:
+                # No room on the disk, mostly. The sweep comes back to it.
+                log.warning("shared speech not given yet", job=job.id, leader=leader_id, detail=str(error))
                 return
         # Kept speech may have been asked for meanwhile: those who came since stay.
         if members:
@@ -204,5 +205,4 @@ class Followers:
         return None
 
     def _read(self, job_id: str) -> Job | None:
-        fields = cast("dict[str, str]", self._redis.hgetall(keys.JOB + job_id))
-        return from_fields(fields) if fields else None
+        return read_job(self._redis, job_id)

@@ -21,6 +21,7 @@ from app.shared.errors import ConfigurationError
 from app.shared.job_queue import QUEUE
 from app.shared.logs import set_up_logs
 from app.shared.presence import ANNOUNCED_EVERY_SECONDS, announce, depart
+from workers.outages import tell
 from workers.runtime import Runtime, runtime
 from workers.stopping import Stopping
 from workers.sweep import PERIOD_SECONDS
@@ -111,7 +112,7 @@ def _keep_announcing(parts: Runtime) -> None:
         try:
             announce(parts.redis, parts.presence)
         except RedisError as error:
-            log.debug("sign of life not given", error=str(error))
+            tell("sign of life not given", error)
         if parts.stopping.wait(ANNOUNCED_EVERY_SECONDS):
             break
     try:
@@ -125,7 +126,7 @@ def _keep_sweeping(parts: Runtime) -> None:
         try:
             parts.sweep.sweep()
         except RedisError as error:
-            log.debug("sweep skipped", error=str(error))
+            tell("sweep skipped", error)
         except Exception:
             log.exception("sweep failed")
         if parts.stopping.wait(PERIOD_SECONDS):
