@@ -111,7 +111,7 @@ class RunStore:
                 self._token(run.id), LEASE_SECONDS * 1000, most_runs, repr(now), repr(run.created_at), run.id,
                 json.dumps(list(job_ids)),
                 json.dumps(flat(change(phase=Phase.PUSHING, waiting=None, run=run.view(engine)))),
-                json.dumps(flat(run.to_fields())), repr(floor),
+                json.dumps(flat(run.to_fields())), repr(floor), run.sessions,
             ],
         )  # fmt: skip
         if taken in set(Refused):
