@@ -134,11 +134,12 @@ class Synthesis:
         try:
             if run.step is Step.PUSHING:
                 run = self.look_for_kernel(run, lease)
-            if run.step is Step.CLAIMED and not self._runs.jobs(run):
-                self._runs.close(run)
-                return
             if run.step is Step.CLAIMED:
                 with self._references(run, lease) as references:
+                    # Asked after what may have taken minutes: nobody may want it any more.
+                    if not self._runs.jobs(run):
+                        self._runs.close(run)
+                        return
                     run = self.push(run, self.inject(run), references, lease)
             if run.step is Step.PUSHED:
                 run = self.follow(run, lease)
