@@ -103,3 +103,19 @@ def test_no_room_for_one_format_keeps_nobody_else_waiting(
     (tmp_path / "scratch").unlink()
     followers.settle_all()
     assert read(redis_url, job).status is JobStatus.SUCCEEDED
+
+
+def test_a_format_is_made_once_for_all_who_wait_for_it(
+    followers: Followers, audio: AudioStore, redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    """An encoder writes other bytes each time: all have the same, which is kept beside the speech that they share."""
+    batch_id = new_batch_id()
+    jobs = [shared(batch_id, wanted="opus") for _ in range(5)]
+    file_id = kept(redis, audio, replace(jobs[0], id=new_id()))
+    submit_batch(redis_url, batch_id, jobs)
+    followers.settle_all()
+    shown = [read(redis_url, job).audio or {} for job in jobs]
+    assert len({one["sha256"] for one in shown}) == 1
+    (beside,) = (tmp_path / "audio").glob(f"{file_id}-*.opus")
+    assert hashlib.sha256(beside.read_bytes()).hexdigest() == shown[0]["sha256"]
+    assert [len(audio.fetch(kept_name(job.id, shown[0], FORMATS["opus"]))) for job in jobs] == [shown[0]["bytes"]] * 5
