@@ -7,6 +7,8 @@ TEXT ?= The quick brown fox jumps over the lazy dog.
 export TEXT
 # uv trusts only the certificates that it brings, unless it is told to trust the machine's, as pip does.
 export UV_SYSTEM_CERTS := true
+# Where it is set, each of the many processes that are started here would compile a thousand modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo serve engines test test-slow test-engines test-browser chaos soak bench live check format snapshot lock clean
 

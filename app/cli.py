@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "kavox"
 
-cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Kavox speaks text on Kaggle's free GPUs.")
+cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def main() -> None:
@@ -38,6 +38,11 @@ def main() -> None:
     if code == CANCELED:
         _fail("stopped", CANCELED)
     sys.exit(code)
+
+
+@cli.callback()
+def any_command(_version: given.Version = False) -> None:
+    """Kavox speaks text on Kaggle's free GPUs."""
 
 
 @cli.command()

@@ -107,8 +107,7 @@ def test_equal_requests_at_once_share_one_synthesis(service: Service) -> None:
     with ThreadPoolExecutor(8) as pool:
         formats = ["wav", "mp3", "flac", "opus", "pcm", "wav", "wav", "mp3"]
         jobs = list(pool.map(lambda wanted: ask(service, "All at once.", format=wanted, **HOOK), formats))
-    waiting = [service.job(job["id"])["waiting"] for job in jobs]
-    followers = [one for one in waiting if one and one["code"] == "shared_synthesis"]
+    followers = [job for job in jobs if job["waiting"] and job["waiting"]["code"] == "shared_synthesis"]
     assert len(followers) == 7
     ended = [service.finished(job["id"]) for job in jobs]
     assert [job["status"] for job in ended] == ["succeeded"] * 8

@@ -63,6 +63,9 @@ async def accept(
         await wake(owned.queue, job.speech.lane)
     if submitted.job_id != job.id:
         return await _known(submitted.job_id, caller, owned)
+    if submitted.place is not None and submitted.place[0] is None:
+        # It is in no lane: it shares the synthesis of another one.
+        return await owned.jobs.look(job.id, caller)
     return await owned.jobs.seen(job, submitted.place)
 
 

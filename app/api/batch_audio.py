@@ -106,7 +106,7 @@ async def read_batch_audio(
     batch = await owned.batches.get(batch_id, caller)
     wanted = audio_format(query.format) if query.format else None
     check_ended(batch, poll_seconds(owned.settings))
-    parts = await parts_of(batch, owned.batches, partial=query.partial)
+    parts = await parts_of(batch, owned.batches, owned.audio, partial=query.partial)
     if query.as_ == "zip":
         return await _zipped(batch, parts, wanted, owned)
     kept = await _joined(batch, parts, wanted or FORMATS[WAV], query.gap_seconds, owned)

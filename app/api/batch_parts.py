@@ -1,10 +1,12 @@
 """What each job of a batch that has ended contributes to the whole, in order, and what is missing."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.shared.audio_formats import checked_wav
+from app.shared.audio_formats import FORMATS, WAV, checked_wav, kept_name
+from app.shared.audio_store import AudioStore
 from app.shared.batch import Batch
 from app.shared.batch_store import EXPIRED, BatchStore
 from app.shared.errors import Conflict, Gone
@@ -15,7 +17,7 @@ _NAMED = 10
 
 @dataclass(frozen=True)
 class Part:
-    """A job and its place; `job` is without its text, and None when its record is gone."""
+    """A job and its place; `job` is without its text, and None when its record is gone, or its file where others do."""
 
     index: int
     id: str
@@ -55,14 +57,16 @@ def check_ended(batch: Batch, retry_seconds: int) -> None:
         raise Conflict(detail, code="batch_not_ready", retry_after=retry_seconds)
 
 
-async def parts_of(batch: Batch, store: BatchStore, *, partial: bool) -> Sequence[Part]:
+async def parts_of(batch: Batch, store: BatchStore, audio: AudioStore, *, partial: bool) -> Sequence[Part]:
     """Every job of a batch that has ended. With `partial`, some may be without audio, but not all.
 
-    Raises Conflict, which names the jobs without audio, or Gone when records have expired.
+    Raises Conflict, which names the jobs without audio, or Gone when records have expired, or all files.
     """
     parts: list[Part] = []
     async for some in store.jobs_of(batch):
-        parts += [Part(len(parts) + place, job_id, _without_text(job)) for place, (job_id, job) in enumerate(some)]
+        found = [Part(len(parts) + place, job_id, _without_text(job)) for place, (job_id, job) in enumerate(some)]
+        # Where nothing may be missing, whoever opens the files finds out.
+        parts += await asyncio.gather(*(_if_kept(part, audio) for part in found)) if partial else found
     without = [part for part in parts if part.audio is None]
     if without and (not partial or len(without) == len(parts)):
         if any(part.status == EXPIRED for part in without):
@@ -73,6 +77,17 @@ async def parts_of(batch: Batch, store: BatchStore, *, partial: bool) -> Sequenc
         detail = f"{len(without)} of {len(parts)} jobs have no audio: {named}{more}{hint}"
         raise Conflict(detail, code="batch_incomplete")
     return parts
+
+
+async def _if_kept(part: Part, audio: AudioStore) -> Part:
+    """The part, without what is known of its audio where the file has expired."""
+    if part.audio is None:
+        return part
+    try:
+        await audio.size(kept_name(part.id, part.audio, FORMATS[WAV]))
+    except Gone:
+        return replace(part, job=None)
+    return part
 
 
 def _without_text(job: Job | None) -> Job | None:

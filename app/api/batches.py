@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,16 +11,15 @@ from starlette.concurrency import run_in_threadpool
 from app.api.acceptance import allowance_of, wake
 from app.api.batch_request import BATCH_EXAMPLES, PATH, BatchRequest, Surroundings, batch_schema, jobs_of, parse_batch
 from app.api.batch_schemas import BatchList, BatchQuery, BatchView, batch_view
-from app.api.changes import Changes
 from app.api.dependencies import Caller, Owned, Resources
 from app.api.direct import DirectResponse
-from app.api.events import RETRY_MILLISECONDS, EventStream, LastEventHeader, news_for
+from app.api.events import EventStream, LastEventHeader, event, followed
 from app.api.idempotency import IdempotencyKey, once
 from app.api.json_body import check_media_type
 from app.api.openapi_headers import headers, sometimes
 from app.api.problems import responses
 from app.api.synthesis import poll_seconds
-from app.api.waiting import Preference, PreferHeader, attended, until_ended
+from app.api.waiting import Preference, PreferHeader, until_ended
 from app.shared.batch import COMPLETED, Batch, new_batch_id
 from app.shared.batch_store import BatchSeen
 from app.shared.batch_view import BatchSummary, batch_path, summary
@@ -118,13 +116,10 @@ async def cancel_batch(batch_id: str, owned: Owned, caller: Caller, response: Re
 
 @router.get("/{batch_id}/events", response_class=EventStream, responses={**_STREAM, **responses(401, 404, 503)})
 async def follow_batch(
-    batch_id: str, request: Request, owned: Owned, caller: Caller, last_event_id: LastEventHeader = None
+    batch_id: str, request: Request, owned: Owned, last_event_id: LastEventHeader = None
 ) -> Response:
     """A batch's counts as they change, until all of its jobs have ended. Comments keep the connection alive."""
-    batch = await owned.batches.get(batch_id, caller)
-    if batch.ended and _event(batch)[1] == last_event_id:
-        return Response(status_code=204)
-    return EventStream(_events(request, owned.changes, batch, last_event_id), ping=owned.settings.heartbeat_seconds)
+    return await followed(request, owned, lambda caller: owned.batches.get(batch_id, caller), _told, last_event_id)
 
 
 async def _accepted(batch_request: BatchRequest, caller: str, owned: Resources, unrepeated: Once | None) -> BatchSeen:
@@ -165,22 +160,7 @@ async def _awaited(request: Request, seen: BatchSeen, owned: Resources, preferen
     return await owned.batches.look(seen.batch.id, seen.batch.caller)
 
 
-def _event(batch: Batch) -> tuple[str, str]:
-    """The data of an event, and its id: the same for the same state."""
+def _told(batch: Batch) -> ServerSentEvent:
     data = BatchSummary.model_validate(summary(batch)).model_dump_json()
-    return data, hashlib.sha256(data.encode()).hexdigest()[:16]
-
-
-async def _events(
-    request: Request, changes: Changes, batch: Batch, last_id: str | None
-) -> AsyncIterator[ServerSentEvent]:
-    async with attended(request, changes, batch) as watch:
-        while True:
-            data, event_id = _event(batch)
-            if event_id != last_id:
-                last_id = event_id
-                name = "end" if batch.ended else "progress"
-                yield ServerSentEvent(data, event=name, id=event_id, retry=RETRY_MILLISECONDS)
-            if batch.ended or (news := await news_for(request, watch)) is None:
-                return
-            batch = news
+    # The same for the same state.
+    return event(data, hashlib.sha256(data.encode()).hexdigest()[:16], ended=batch.ended)

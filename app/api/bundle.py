@@ -1,6 +1,8 @@
 """GET /jobs/{id}/bundle: all that is needed to run an ended job again elsewhere, as a zip; `kavox replay` does that."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
@@ -50,7 +52,8 @@ async def read_bundle(
         detail = f"the bundle is there once the job has ended; it is {job.status}"
         raise Conflict(detail, code="bundle_not_ready", retry_after=poll_seconds(owned.settings))
     provider = _provider(job, owned)
-    subject = Subject(job, provider, await _log(job, owned), await _times(job, owned))
+    log = await _log(job, owned, whole=query.include_text)
+    subject = Subject(job, provider, log, await _times(job, owned))
     name = f"kavox-{job.id}.zip"
     content = await run_in_threadpool(packed, name, subject, owned.settings, plain=query.include_text)
     disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -66,15 +69,19 @@ def _provider(job: Job, owned: Resources) -> Provider:
     return provider
 
 
-async def _log(job: Job, owned: Resources) -> Sequence[LogLine] | None:
-    """The lines of its run's log that are the caller's to read; None where none is kept."""
+async def _log(job: Job, owned: Resources, *, whole: bool) -> Sequence[LogLine] | None:
+    """The lines of its run's log that are the caller's to read, or fit to be handed on; None where none is kept."""
     if job.run is None:
         return None
     try:
         stored = b"".join([piece async for piece in await owned.audio.stream(log_name(job.run["id"]))])
     except Gone:
         return None
-    return RunLog.from_bytes(stored).lines_for(job.id)
+    log = RunLog.from_bytes(stored)
+    carried = cast("str | None", await owned.redis.hget(f"{keys.RUN}{job.run['id']}", "jobs"))
+    # What the caller has written for other jobs is not known here, and could not be masked.
+    alone = carried is not None and json.loads(carried) == [job.id]
+    return (log if whole or alone else replace(log, shared=True)).lines_for(job.id)
 
 
 async def _times(job: Job, owned: Resources) -> Sequence[Mapping[str, str]]:

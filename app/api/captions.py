@@ -88,7 +88,7 @@ async def read_captions(
     """What is said when in a job's audio, whatever its format: times of chunks from the run, lines by their length."""
     job = await owned.jobs.get(job_id, caller)
     finished_audio(job, poll_seconds(owned.settings))
-    made = await run_in_threadpool(_captions, [job], owned.admission.providers)
+    made = await run_in_threadpool(_captions, [job], [0.0], owned.admission.providers)
     return _answer(job_id, [job_id], made, query.format)
 
 
@@ -104,24 +104,28 @@ async def read_batch_captions(
     """What is said when in a batch's joined audio with the same gaps."""
     batch = await owned.batches.get(batch_id, caller)
     check_ended(batch, poll_seconds(owned.settings))
-    heard = {part.id for part in await parts_of(batch, owned.batches, partial=query.partial) if part.audio}
+    parts = await parts_of(batch, owned.batches, owned.audio, partial=query.partial)
+    heard = {part.id for part in parts if part.audio}
     made: list[Captions] = []
     ids: list[str] = []
     seconds = 0.0
     async for some in owned.batches.jobs_of(batch):
         jobs = [job for job_id, job in some if job and job_id in heard]
-        for job, captions in zip(
-            jobs, await run_in_threadpool(_captions, jobs, owned.admission.providers), strict=True
-        ):
-            made.append(captions.later(seconds))
-            ids.append(job.id)
+        starts = []
+        for job in jobs:
+            starts.append(seconds)
             seconds += (job.audio or {})["duration_seconds"] + query.gap_seconds
-    return _answer(batch_id, ids, made, query.format)
+        made += await run_in_threadpool(_captions, jobs, starts, owned.admission.providers)
+        ids += [job.id for job in jobs]
+    return await run_in_threadpool(_answer, batch_id, ids, made, query.format)
 
 
-def _captions(jobs: Sequence[Job], providers: Mapping[str, Provider]) -> Sequence[Captions]:
-    """In a thread: to cut a long text takes a while."""
-    return [captions_of(job, providers.get(job.speech.provider)) for job in jobs]
+def _captions(jobs: Sequence[Job], starts: Sequence[float], providers: Mapping[str, Provider]) -> Sequence[Captions]:
+    """Those of jobs that are heard from these seconds on. In a thread: to cut a long text takes a while."""
+    return [
+        captions_of(job, providers.get(job.speech.provider)).later(start)
+        for job, start in zip(jobs, starts, strict=True)
+    ]
 
 
 def _answer(subject: str, job_ids: Sequence[str], made: Sequence[Captions], wanted: str) -> Response:

@@ -133,8 +133,11 @@ _SENT_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "vi
 
 
 def _host(headers: Headers) -> str:
-    """The name that the service was asked for by."""
-    return urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    """The name that the service was asked for by, '' for what is none."""
+    try:
+        return urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _check_page(request: Request, settings: Settings) -> None:
@@ -176,10 +179,6 @@ async def _queue(request: Request) -> JobQueue:
     return resources(request).queue
 
 
-async def _changes(request: Request) -> Changes:
-    return resources(request).changes
-
-
 async def _keyring(request: Request) -> Keyring:
     return resources(request).keyring
 
@@ -208,7 +207,6 @@ Connection = Annotated[Redis, Depends(_redis)]
 Decoding = Annotated[asyncio.Semaphore, Depends(_decoding)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
 Keys = Annotated[Keyring, Depends(_keyring)]
-Listening = Annotated[Changes, Depends(_changes)]
 Owned = Annotated[Resources, Depends(_owned)]
 Voices = Annotated[VoiceStore, Depends(_voices)]
 Wakeups = Annotated[JobQueue, Depends(_queue)]

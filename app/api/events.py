@@ -8,7 +8,7 @@ A browser's EventSource comes back by itself after a stream that has ended, and 
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from app.api.changes import Changes, Subject, Watch
-from app.api.dependencies import Config, Jobs, Listening, caller_of
+from app.api.changes import Changes, Subject
+from app.api.dependencies import Owned, Resources, caller_of
 from app.api.problems import responses
 from app.api.waiting import attended
 from app.shared.errors import StoreUnavailable, Unauthorized
@@ -81,26 +81,48 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/{job_id}/events", response_class=EventStream, responses={**_STREAM, **responses(401, 404, 503)})
-async def follow_job(
-    job_id: str,
-    request: Request,
-    jobs: Jobs,
-    changes: Listening,
-    settings: Config,
-    last_event_id: LastEventHeader = None,
-) -> Response:
+async def follow_job(job_id: str, request: Request, owned: Owned, last_event_id: LastEventHeader = None) -> Response:
     """A job's phases, progress and ETA as they change, until it has ended. Comments keep the connection alive."""
+    return await followed(request, owned, lambda caller: owned.jobs.look(job_id, caller), _told, last_event_id)
+
+
+def _told(seen: Seen) -> ServerSentEvent | None:
+    its = JobEvent.of(seen)
+    # Taken between the reading of the job and of its place: it is no longer waiting, and the next news says so.
+    # What shares another job's synthesis has no place once that one runs, and shows its progress instead.
+    if its.status is JobStatus.QUEUED and not seen.job.follows and its.position is None:
+        return None
+    return event(its.model_dump_json(), its.event_id, ended=seen.ended)
+
+
+def event(data: str, event_id: str, *, ended: bool) -> ServerSentEvent:
+    """What is told of something that is followed."""
+    return ServerSentEvent(data, event="end" if ended else "progress", id=event_id, retry=RETRY_MILLISECONDS)
+
+
+async def followed(
+    request: Request,
+    owned: Resources,
+    look: Callable[[str], Awaitable[Subject]],
+    told: Callable[[Subject], ServerSentEvent | None],
+    last_id: str | None,
+) -> Response:
+    """The stream of what `look` finds for the caller, as `told` tells it, until it has ended.
+
+    A 204 where its end is the event that the client has already.
+    """
     try:
-        seen = await jobs.look(job_id, caller_of(request))
+        seen = await look(caller_of(request))
     except (RedisError, StoreUnavailable) as error:
         # A process that has never reached Redis cannot tell either whose request it is.
         is_away = isinstance(error, StoreUnavailable) or is_outage(error)
         if is_away and _EVENT_STREAM in request.headers.get("accept", ""):
             return EventSourceResponse(_nothing_yet())
         raise
-    if seen.job.status.terminal and JobEvent.of(seen).event_id == last_event_id:
+    last = told(seen)
+    if seen.ended and last and last.id == last_id:
         return Response(status_code=204)
-    return EventStream(_events(request, changes, seen, last_event_id), ping=settings.heartbeat_seconds)
+    return EventStream(_events(request, owned.changes, seen, told, last_id), ping=owned.settings.heartbeat_seconds)
 
 
 async def _nothing_yet() -> AsyncIterator[ServerSentEvent]:
@@ -108,29 +130,27 @@ async def _nothing_yet() -> AsyncIterator[ServerSentEvent]:
 
 
 async def _events(
-    request: Request, changes: Changes, seen: Seen, last_id: str | None
+    request: Request,
+    changes: Changes,
+    seen: Subject,
+    told: Callable[[Subject], ServerSentEvent | None],
+    last_id: str | None,
 ) -> AsyncIterator[ServerSentEvent]:
     async with attended(request, changes, seen) as watch:
         while True:
-            event = JobEvent.of(seen)
-            # Taken between the reading of the job and of its place: it is no longer waiting, and the next news says so.
-            # What shares another job's synthesis has no place once that one runs, and shows its progress instead.
-            waits = event.status is JobStatus.QUEUED and not seen.job.follows
-            just_taken = waits and event.position is None
-            if event.event_id != last_id and not just_taken:
-                last_id = event.event_id
-                name = "end" if seen.job.status.terminal else "progress"
-                yield ServerSentEvent(event.model_dump_json(), event=name, id=last_id, retry=RETRY_MILLISECONDS)
-            if seen.job.status.terminal or (news := await news_for(request, watch)) is None:
+            news = told(seen)
+            if news and news.id != last_id:
+                last_id = news.id
+                yield news
+            if seen.ended or (found := await watch.news()) is None or not _still_known(request):
                 return
-            seen = news
+            seen = found
 
 
-async def news_for(request: Request, watch: Watch[Subject]) -> Subject | None:
-    """How it is now; None when the wait is over, or when the key is revoked or expired that has begun it."""
-    news = await watch.news()
+def _still_known(request: Request) -> bool:
+    """Whether the key counts that the stream was asked for with."""
     try:
         caller_of(request)
     except Unauthorized:
-        return None
-    return news
+        return False
+    return True

@@ -104,10 +104,12 @@ def speech_request(body: OpenAISpeech, admission: Admission) -> SpeechRequest:
 
 
 def named_model(model: str | None) -> tuple[str | None, str | None]:
-    """Provider and model, each None where the default one is meant."""
+    """Provider and model, each None where the default one is meant. Raises NotFound for a model without a provider."""
     if not model or is_openai_model(model):
         return None, None
     name, _, own = model.partition("/")
+    if not name:
+        raise NotFound(f"'{model}' is no model (GET /v1/models lists what a model may be)", code="model_not_found")
     return name, own or None
 
 

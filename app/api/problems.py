@@ -44,6 +44,12 @@ class MalformedRequest(errors.Permanent):
     code = "malformed_request"
 
 
+class HeadersTooLarge(errors.Permanent):
+    """The request's headers are longer than any that are needed here."""
+
+    code = "headers_too_large"
+
+
 class InvalidForm(errors.Permanent):
     """The body is not the form that it says it is."""
 
@@ -129,6 +135,7 @@ STATUS: Mapping[type[Exception], int] = {
     RangeNotSatisfiable: 416,
     errors.RequestRefused: 422,
     errors.TooManyRequests: 429,
+    HeadersTooLarge: 431,
     errors.Transient: 503,
     errors.KavoxError: 500,
 }

@@ -40,7 +40,8 @@ class RequestContext:
                 message["headers"] = [*hardened(message["headers"]), (_RAW_HEADER, request_id.encode())]
             await send(message)
 
-        # Never unbound: the server runs each request in a context of its own.
+        # A request that came right behind another one, in one piece, begins in what that one has left.
+        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await self._app(scope, receive, send_with_headers)

@@ -32,6 +32,7 @@ _READ = (
     "RateLimit-Reset",
     "Retry-After",
     "WWW-Authenticate",
+    "X-Kavox-Caption-Timing",
     "X-Kavox-Job",
     "X-Request-ID",
     "X-Should-Retry",

@@ -39,6 +39,7 @@ class VoiceView(Voice):
     """A voice and whose it is; `recording` is null for the voices of the manifests."""
 
     provider: str
+    languages: Sequence[str] = Field(description="None for a cloned voice whose provider clones no more.")
     recording: RecordingView | None = None
 
     @classmethod

@@ -1,5 +1,6 @@
-"""The options that several commands share, as typer wants them."""
+"""The options of the program and those that several commands share, as typer wants them."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -14,6 +15,17 @@ SAME_FORMATS = {"ogg": "opus", "oga": "opus"}
 """Other names of files in one of them."""
 OTHER_FORMATS = frozenset({"aac", "aif", "aiff", "amr", "m4a", "mp4", "webm", "wma"})
 """Names of files that would say of one what it is not."""
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kavox {version('kavox')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Show the version, and end.", callback=_tell_version, is_eager=True)
+]
 
 Url = Annotated[str | None, typer.Option(help="Where the service is. [KAVOX_URL, else this machine's]")]
 KeyFile = Annotated[Path | None, typer.Option(help="File with your key, where the service wants one. [KAVOX_API_KEY]")]

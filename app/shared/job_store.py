@@ -26,9 +26,13 @@ from app.shared.pipelines import SharedPipelines
 from app.shared.place import PLACE_LUA, Place
 from app.shared.transition import TRANSITION_LUA, flat
 
-# Takes id, now, fields of a cancelled job as JSON, seconds for which the run remembers. Answers the status it has met.
+# Takes id, now, fields of a cancelled job as JSON, seconds for which the run remembers. Answers the status it has met;
+# repeated after a lost answer it says what it met at first.
 _CANCEL = f"""{TRANSITION_LUA}
 local met = transition(ARGV[1], '{JobStatus.CANCELED}', ARGV[2], {{'{JobStatus.QUEUED}'}}, cjson.decode(ARGV[3]))
+if met == '{JobStatus.CANCELED}' and redis.call('HGET', '{keys.JOB}' .. ARGV[1], 'finished_at') == ARGV[2] then
+  return '{JobStatus.QUEUED}'
+end
 if met ~= '{JobStatus.RUNNING}' then return met end
 local cancels = '{keys.RUN}' .. cjson.decode(redis.call('HGET', '{keys.JOB}' .. ARGV[1], 'run')).id .. ':cancels'
 transition(ARGV[1], '{JobStatus.CANCELING}', ARGV[2], {{'{JobStatus.RUNNING}'}}, {{}})

@@ -129,7 +129,7 @@ def test_what_is_not_complete_has_no_audio_unless_a_part_will_do(api: httpx.Clie
 
 
 def test_expired_audio_is_gone(api: httpx.Client, workshop: Workshop) -> None:
-    """Before a byte of the zip is sent."""
+    """Before a byte of the zip is sent; what is left can be had as a part."""
     batch = post(api, TEXTS[:2])
     finish(workshop, batch)
     known = api.get(batch["jobs"][1]["url"]).json()["audio"]
@@ -139,6 +139,16 @@ def test_expired_audio_is_gone(api: httpx.Client, workshop: Workshop) -> None:
             410,
             "audio_expired",
         )
+    with zipfile.ZipFile(io.BytesIO(audio(api, batch, partial="true").content)) as archive:
+        assert [name[:4] for name in archive.namelist()] == ["0001", "mani"]
+        assert [job["status"] for job in json.loads(archive.read("manifest.json"))["jobs"]] == ["succeeded", "expired"]
+    joined = audio(api, batch, **{"as": "joined", "partial": "true"})
+    assert soundfile.info(io.BytesIO(joined.content)).duration == pytest.approx(0.5)
+    told = api.get(f"/batches/{batch['id']}/captions", params={"partial": "true", "format": "json"}).json()
+    assert told["chunks"][0]["text"] == TEXTS[0]["text"]
+    assert len(told["chunks"]) == 1
+    workshop.forget_audio(batch["jobs"][0]["id"], api.get(batch["jobs"][0]["url"]).json()["audio"])
+    assert audio(api, batch, partial="true").json()["code"] == "audio_expired"
 
 
 def test_more_than_a_file_can_hold_is_refused(api: httpx.Client, workshop: Workshop) -> None:

@@ -10,7 +10,9 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from redis import Redis
 
+from app.shared import keys
 from app.shared.audio_store import AudioStore
 from app.shared.masking import HARMLESS, Mask, masked
 from app.shared.run_log import LogLine, RunLog, log_name
@@ -72,6 +74,28 @@ def test_nothing_that_the_caller_wrote_and_no_secret_is_in_a_bundle(
     for secret in ("diary", "nobody", "Ann", "someone", "sesame", place.redis_url, str(place.data_dir)):
         assert secret not in everything, secret
     assert json.loads(found["run.json"])["items"][0]["chunks"] == ["Oooo ooooo, oooooo oooo oooo oooo oooo. 00!"]
+
+
+@pytest.mark.parametrize(("carried", "seen"), [([], False), (["19abcdef0120123456780"], True)])
+def test_of_the_callers_other_jobs_of_a_run_a_bundle_tells_nothing(
+    api: httpx.Client, workshop: Workshop, place: Place, redis: Redis, carried: list[str], seen: bool
+) -> None:
+    """Their words are not masked, so their lines are left out; a run of one job alone has all of its log."""
+    job_id = str(api.post("/synthesize", json={"text": TEXT}).json()["id"])
+    lines = [
+        LogLine(1.0, "stderr", "Traceback (most recent call last):"),
+        LogLine(2.0, "stderr", f"cannot speak {TEXT}", [job_id]),
+        *(LogLine(3.0, "stderr", "Dear Ben, your results", [other]) for other in carried),
+    ]
+    run = RunLog(str(RUN["id"]), shared=False, complete=True, lines=lines)
+    AudioStore.open(None, place.data_dir / "audio").put(log_name(run.run), run.to_bytes())
+    redis.hset(f"{keys.RUN}{run.run}", "jobs", json.dumps([job_id, *carried]))
+    workshop.start(job_id)
+    workshop.fail(job_id)
+    log = files(api.get(f"/jobs/{job_id}/bundle"))["log.txt"]
+    assert "cannot speak Oooo ooooo, oooooo" in log
+    assert ("Traceback" in log, "Ben" in log) == (not seen, False)
+    assert ("Ben" in files(api.get(f"/jobs/{job_id}/bundle?include_text=true"))["log.txt"]) == seen
 
 
 def test_a_bundle_has_the_text_where_that_is_asked_for(api: httpx.Client, job_id: str) -> None:

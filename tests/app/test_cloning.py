@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -179,6 +180,17 @@ def test_own_voices_are_listed_before_all_others(api: httpx.Client) -> None:
     assert all(voice["recording"] is None for voice in listed[2:])
     for parameters, count in (({"provider": "hibari"}, 4), ({"provider": "qwen"}, 2), ({"language": "de"}, 6)):
         assert len(api.get("/voices", params=parameters).json()["voices"]) == count
+
+
+def test_a_voice_whose_provider_is_gone_can_still_be_deleted(api: httpx.Client, place: Place, tmp_path: Path) -> None:
+    """It is listed, with no language that it could speak."""
+    voice = post(api, encoded(tone(5))).json()["id"]
+    fewer = tmp_path / "notebooks"
+    shutil.copytree(place.notebooks_dir, fewer, ignore=shutil.ignore_patterns("hibari.*"))
+    with serving(tmp_path, **{**place.settings, "notebooks_dir": fewer}) as other:
+        (listed,) = (one for one in other.get("/voices").json()["voices"] if one["recording"])
+        assert (listed["id"], listed["languages"], listed["models"]) == (voice, [], [])
+        assert other.delete(f"/voices/{voice}").status_code == 204
 
 
 def test_a_cloned_voice_can_be_spoken_with(api: httpx.Client, redis: Redis) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import select
 import socket
 from collections.abc import Iterator
 from email import message_from_string
@@ -10,6 +11,7 @@ from email.message import Message
 import httpx
 import pytest
 
+from app.api.openapi_headers import HEADERS
 from tests.app.api_process import serving
 from tests.app.conftest import Place
 from tests.app.workshop import Workshop
@@ -105,6 +107,8 @@ def test_a_named_origins_page_may_use_the_api(opened: httpx.Client) -> None:
         readable = answer.headers["access-control-expose-headers"]
         wanted_by_pages = {"Location", "Retry-After", "ETag", "Content-Range", "X-Request-ID", "Preference-Applied"}
         assert wanted_by_pages <= set(readable.split(", "))
+        # A page reads Cache-Control anyway.
+        assert HEADERS.keys() - {"Cache-Control"} <= set(readable.split(", "))
 
 
 def test_another_origins_page_may_not(opened: httpx.Client, api: httpx.Client) -> None:
@@ -177,6 +181,29 @@ def test_what_is_no_http_below_v1_has_openais_envelope(api: httpx.Client) -> Non
     assert json.loads(answer[2])["error"]["code"] == "malformed_request"
 
 
+@pytest.mark.parametrize("piece", [b"a" * 10_000, b"a: b\r\n" * 1_600])
+def test_headers_without_end_are_turned_away(api: httpx.Client, piece: bytes) -> None:
+    """Long ones and many: after a while there is an answer, and nothing more is read."""
+    with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=10) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Much: ")
+        with pytest.raises(ConnectionError):
+            connection.sendall(piece * 10_000)
+    assert api.get("/healthz").status_code == 200
+
+
+def test_who_sends_too_many_headers_is_told(api: httpx.Client) -> None:
+    """As soon as it is sure; some long cookies are welcome."""
+    assert api.get("/healthz", headers={"Cookie": "a" * 30_000}).status_code == 200
+    with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=10) as connection:
+        connection.sendall(b"GET /jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        # What is sent after the answer would make the system drop it.
+        while not select.select([connection], [], [], 0.1)[0]:
+            connection.sendall(b"Cookie: a=b\r\n" * 1000)
+        answer = _read(connection)
+    assert answer
+    assert (answer[0], json.loads(answer[2])["code"]) == (431, "headers_too_large")
+
+
 def test_a_websocket_is_not_offered(api: httpx.Client) -> None:
     """Whoever asks for one gets the answer to the plain request, with all that every answer has."""
     key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
@@ -190,6 +217,10 @@ def _answer_to(api: httpx.Client, sent: bytes) -> tuple[int, Message, bytes] | N
     with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=10) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
-        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+        return _read(connection)
+
+
+def _read(connection: socket.socket) -> tuple[int, Message, bytes] | None:
+    head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
     status, _, lines = head.decode("latin-1").partition("\r\n")
     return (int(status.split(" ")[1]), message_from_string(lines), body) if status else None

@@ -1,9 +1,17 @@
 """Jobs: looking, listing, cancelling."""
 
+import asyncio
+import time
+
 import httpx
 import pytest
 
+from app.shared.capacity import Capacity
+from app.shared.errors import Conflict
+from app.shared.job_store import JobStore
 from app.shared.job_view import JobView
+from app.shared.redis_client import connect_async
+from app.shared.settings import Settings
 from tests.app.workshop import RUN, Workshop
 
 
@@ -111,6 +119,28 @@ def test_a_waiting_job_is_cancelled(api: httpx.Client) -> None:
     assert answer.json()["finished_at"].endswith("Z")
     again = api.delete(f"/jobs/{job_id}")
     assert (again.status_code, again.json()["code"]) == (409, "job_ended")
+
+
+def test_a_cancel_that_is_repeated_after_a_lost_answer_is_no_conflict(
+    api: httpx.Client, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command again finds its own work done; another one finds a job that has ended."""
+    job_id = _post(api)
+
+    async def cancel_thrice() -> None:
+        redis = connect_async(redis_url)
+        store = JobStore(redis, Capacity(Settings(_env_file=None), {}))
+        job = await store.get(job_id, "local")
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now)
+        await store.cancel(job)
+        await store.cancel(job)
+        monkeypatch.undo()
+        with pytest.raises(Conflict):
+            await store.cancel(job)
+        await redis.aclose()
+
+    asyncio.run(cancel_thrice())
 
 
 def test_a_running_job_is_cancelled_in_two_steps(api: httpx.Client, workshop: Workshop) -> None:

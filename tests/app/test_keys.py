@@ -178,7 +178,14 @@ def test_a_record_that_cannot_be_read_opens_nothing_and_holds_nothing_up(
 
 
 @pytest.mark.parametrize(
-    "sent", [{"Host": "rebound.example"}, {"X-Forwarded-For": "203.0.113.9"}, {"Via": "1.1 proxy"}, {"Host": ""}]
+    "sent",
+    [
+        {"Host": "rebound.example"},
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"Via": "1.1 proxy"},
+        {"Host": ""},
+        {"Host": "["},
+    ],
 )
 def test_without_a_key_only_who_asks_for_this_machine_is_served(api: httpx.Client, sent: dict[str, str]) -> None:
     """Not who comes through a proxy, nor a page whose host's name was turned to this machine."""

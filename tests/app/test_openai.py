@@ -73,6 +73,12 @@ def impatient(guarded_place: Place, tmp_path_factory: pytest.TempPathFactory) ->
         yield client
 
 
+def test_a_model_without_a_provider_is_not_found(api: httpx.Client) -> None:
+    """The part before the stroke is empty: a 404 as for any other model that there is not."""
+    answer = api.post("/v1/audio/speech", json={"input": "Hello.", "model": "/small", "voice": "heart"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
 def test_a_script_written_for_openai_gets_its_audio(
     api: httpx.Client, redis: Redis, workshop: Workshop, aside: ThreadPoolExecutor, tmp_path: Path
 ) -> None:

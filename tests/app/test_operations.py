@@ -70,9 +70,10 @@ def test_without_redis_callers_are_told_to_come_back(stranded: httpx.Client, met
     assert "secret" not in answer.text
 
 
-def test_without_redis_a_page_that_follows_a_job_does_not_give_up(stranded: httpx.Client) -> None:
+@pytest.mark.parametrize("path", ["/jobs/19abcdef0120123456789", "/batches/batch-19abcdef0120123456789"])
+def test_without_redis_a_page_that_follows_does_not_give_up(stranded: httpx.Client, path: str) -> None:
     """EventSource never comes back after an error, so it gets a stream without events that says when to come again."""
-    answer = stranded.get("/jobs/19abcdef0120123456789/events", headers={"Accept": "text/event-stream"})
+    answer = stranded.get(f"{path}/events", headers={"Accept": "text/event-stream"})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     assert "retry: 2000" in answer.text.splitlines()
     assert "data:" not in answer.text

@@ -1,6 +1,7 @@
 """The API's own log: a line for each request, and never what is in one."""
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,23 @@ def _be_asked(api: httpx.Client, redis: Redis) -> None:
     api.get("/jobs", headers={"Authorization": f"Bearer {MARK}", "X-Request-ID": "stranger"})
     api.post("/v1/audio/speech", json={"model": MARK, "voice": MARK, "input": TEXT})
     api.post("/voices", data={"name": MARK, "transcript": TEXT}, files={"audio": ("a.wav", MARK.encode())})
+    _pipelined(api, job["id"])
     # As nobody could have written it: reading it raises an error that says what could not be read.
     created = redis.hget(keys.JOB + job["id"], "created_at")
     redis.hset(keys.JOB + job["id"], "created_at", MARK)
     assert api.get(f"/jobs/{job['id']}", headers={"X-Request-ID": "mistake"}).status_code == 500
     # Others use this Redis too.
     redis.hset(keys.JOB + job["id"], "created_at", str(created))
+
+
+def _pipelined(api: httpx.Client, job_id: str) -> None:
+    """Two requests in one piece; the second one has no key."""
+    key = f"Authorization: {api.headers['authorization']}"
+    first = f"GET /jobs/{job_id} HTTP/1.1\r\nHost: x\r\nX-Request-ID: ahead\r\n{key}"
+    second = "GET /jobs HTTP/1.1\r\nHost: x\r\nX-Request-ID: behind\r\nConnection: close"
+    with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=10) as connection:
+        connection.sendall(f"{first}\r\n\r\n{second}\r\n\r\n".encode())
+        assert b" 401 " in connection.makefile("rb").read()
 
 
 def test_the_log_has_a_line_for_each_request_and_nothing_that_was_sent(lines: list[dict[str, Any]]) -> None:
@@ -58,6 +70,9 @@ def test_the_log_has_a_line_for_each_request_and_nothing_that_was_sent(lines: li
     assert 0 <= first["seconds"] < 30
     assert requests["second"]["path"] == f"/jobs/{first['job']}"
     assert requests["second"]["job"] == first["job"]
+    assert requests["ahead"]["caller"] == "anne"
+    assert requests["behind"]["status"] == 401
+    assert not requests["behind"].keys() & {"caller", "job"}
     statuses = {name: requests[name]["status"] for name in ("refused", "broken", "stranger", "mistake")}
     assert statuses == {"refused": 422, "broken": 400, "stranger": 401, "mistake": 500}
     assert "caller" not in requests["stranger"]

@@ -1,6 +1,7 @@
-"""Which exit code an error has, and that the page says the same."""
+"""Which exit code an error has, and that the page says the same; and which program it is."""
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from app import exit_codes
 from app.client import failure
+from tests.commands.command import Command
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,3 +37,9 @@ def test_the_page_lists_the_codes_of_the_source() -> None:
     documented = re.findall(r"^\| (\d+) \|", page, re.MULTILINE)
 
     assert documented == re.findall(r"^ +(\d+)  \S", exit_codes.__doc__ or "", re.MULTILINE)
+
+
+def test_the_program_tells_its_version(tmp_path: Path) -> None:
+    """That of the package, whose CHANGELOG says what is in it."""
+    ended = Command(tmp_path)("--version")
+    assert (ended.code, ended.out.decode()) == (0, f"kavox {version('kavox')}\n")
