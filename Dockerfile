@@ -28,10 +28,12 @@ RUN --mount=type=cache,target=/root/.cache uv pip install --no-deps --target /op
 
 FROM python:3.13-slim-trixie AS runtime
 # The number is fixed, because the files of volumes and secrets belong to it. /data and /audio hand their owner on to
-# volumes that are mounted there.
+# volumes that are mounted there. Memory that is mounted there (tmpfs) belongs to root under Docker and has the folder's
+# mode, so /data is open as /tmp is: nobody else is in the container.
 RUN groupadd --system --gid 10001 kavox && \
     useradd --system --uid 10001 --gid kavox --no-log-init --create-home --shell /usr/sbin/nologin kavox && \
-    install --directory --owner kavox --group kavox --mode 0700 /data /audio
+    install --directory --owner kavox --group kavox --mode 0700 /audio && \
+    install --directory --owner kavox --group kavox --mode 1777 /data
 ENV HOME=/home/kavox \
     KAVOX_AUDIO_URL=file:///audio \
     KAVOX_DATA_DIR=/data \

@@ -68,10 +68,13 @@ lock: .venv/.ready  ## compile requirements.lock anew, without any index address
 clean:  ## remove what the commands made, jobs and audio included
 	rm -rf .venv .venv-engines data demo.wav
 
+# Debian without python3-venv leaves an environment that has no pip, which must not count as one.
+has_pip = $(1)/bin/python -m pip --version >/dev/null 2>&1
+
 .venv/.ready: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Kavox needs Python 3.11 or newer; set PYTHON=python3.x")'
 	@echo "Setting up .venv, which takes about a minute once" >&2
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(call has_pip,.venv) || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
@@ -84,6 +87,6 @@ clean:  ## remove what the commands made, jobs and audio included
 
 # An environment of its own, Kavox and the engines in it: 2 GB of packages that nothing else needs.
 .venv-engines/.ready: pyproject.toml $(wildcard notebooks/*.toml tests/engines/*.txt) tests/engines/install.py
-	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
+	@$(call has_pip,.venv-engines) || $(PYTHON) -m venv --clear .venv-engines
 	@.venv-engines/bin/python tests/engines/install.py
 	@touch $@

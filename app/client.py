@@ -1,16 +1,14 @@
 """A client of Kavox' own API: submit a text, follow the job, download its audio. For the command line.
 
 Every refusal becomes an error that carries the problem's own detail, so that a person reads what the API wrote. What
-may be a passing trouble is asked again for half a minute; a POST has an Idempotency-Key, so it makes no second job.
+may be a passing trouble is asked again (`asking.py`); a POST has an Idempotency-Key, so it makes no second job.
 """
 
 import hashlib
 import json
-import re
-import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +16,7 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from app import answers
+from app.asking import NO_CODES, Asking, Tell
 from app.exit_codes import Canceled, ServiceUnreachable, WrongUsage
 from app.shared.addresses import without_secrets
 from app.shared.errors import (
@@ -25,6 +24,7 @@ from app.shared.errors import (
     Conflict,
     KavoxError,
     Permanent,
+    TooManyWaiting,
     Transient,
     Unauthorized,
 )
@@ -34,10 +34,8 @@ Job = Mapping[str, Any]
 """A job as the API shows it (DESIGN §5)."""
 
 ENDED = frozenset({"succeeded", "failed", "canceled"})
-_PATIENCE_SECONDS = 30
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-_PASSING = frozenset({429, 502, 503, 504})
-_CUT_OFF = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ReadTimeout, httpx.WriteTimeout)
+NO_ROOM = frozenset({TooManyWaiting.code, "queue_full"})
+"""What a request is refused with that may be taken once some jobs have run."""
 _TIMEOUT_SECONDS = 10.0
 # A living connection says something more often than this.
 _SILENCE_SECONDS = 60.0
@@ -51,13 +49,12 @@ class NoEvents(Exception):  # noqa: N818  # it is no error: there is another way
 class Client:
     """One service, at `url`, under an API key if it wants one; `direct` passes by the environment's proxies.
 
-    It may be used by several threads at once. Raises WrongUsage when `url` is none.
+    It may be used by several threads at once, and says by `tell` why nothing happens for a while. Raises WrongUsage
+    when `url` is none.
     """
 
-    def __init__(self, url: str, *, direct: bool = False, key: str | None = None) -> None:
+    def __init__(self, url: str, *, direct: bool = False, key: str | None = None, tell: Tell | None = None) -> None:
         self._has_key = bool(key)
-        self._met = False
-        self._hurried = threading.Event()
         try:
             # A proxy is no way to this machine itself.
             parts = urlsplit(url)
@@ -69,6 +66,7 @@ class Client:
         except (ValueError, httpx.InvalidURL):
             raise WrongUsage(f"{url} is no address; it must look like http://127.0.0.1:8000") from None
         self._shown = without_secrets(url)
+        self._asking = Asking(self._http, self._shown, tell)
 
     def __enter__(self) -> Self:
         return self
@@ -81,8 +79,8 @@ class Client:
         self._http.close()
 
     def hurry(self) -> None:
-        """From now on nothing is asked again: whoever waits for the answers has left."""
-        self._hurried.set()
+        """From now on nothing is asked again, and no answer waited for: whoever wanted them has left."""
+        self._asking.hurry()
 
     def lives(self) -> bool:
         """Whether the process answers at all."""
@@ -111,13 +109,16 @@ class Client:
         except (ValueError, KeyError, TypeError):
             return f"{answer.url} answers {answer.status_code}, which is not Kavox"
 
-    def submit(self, request: Mapping[str, Any], idempotency_key: str | None = None) -> Job:
+    def submit(
+        self, request: Mapping[str, Any], idempotency_key: str | None = None, *, wait_for_room: bool = True
+    ) -> Job:
         """Hands in a request for speech; the job that it led to, which may be an earlier one under the same key.
 
-        Raises RequestRefused when it cannot be accepted, Gone when the key's job has expired, else Transient.
+        Raises RequestRefused when it cannot be accepted, Gone when the key's job has expired, else Transient; at once
+        where as many jobs wait as may (NO_ROOM), unless it is to `wait_for_room`.
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
-        return self._job(self._post("/synthesize", request, headers))
+        return self._job(self._post("/synthesize", request, headers, NO_CODES if wait_for_room else NO_ROOM))
 
     def estimate(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a request would cost; nothing is queued."""
@@ -197,33 +198,15 @@ class Client:
         query = {"include_text": "true"} if include_text else {}
         return self._send("GET", f"{_path(job_id)}/bundle", params=query).content
 
-    def _post(self, path: str, request: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
+    def _post(
+        self, path: str, request: Mapping[str, Any], headers: Mapping[str, str], final: AbstractSet[str] = NO_CODES
+    ) -> httpx.Response:
         # json.dumps escapes what is no valid Unicode, for the API to refuse; httpx' own `json=` would fail on it.
-        return self._send(
-            "POST", path, content=json.dumps(request), headers={"Content-Type": "application/json", **headers}
-        )
+        content, told = json.dumps(request), {"Content-Type": "application/json", **headers}
+        return self._send("POST", path, final=final, content=content, headers=told)
 
     def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """The answer, once there is one that says something. Nobody waits for a service that was never there."""
-        deadline, pause = time.monotonic() + _PATIENCE_SECONDS, _FIRST_PAUSE
-        while True:
-            wait = pause
-            try:
-                answer = self._http.request(method, path, **more)
-                self._met = True
-                if answer.status_code not in _PASSING:
-                    return self._checked(answer)
-                trouble: KavoxError = answers.error(answer)
-                wait = max(pause, answers.retry_after(answer))
-            except httpx.HTTPError as error:
-                trouble = ServiceUnreachable(
-                    f"no Kavox answers at {self._shown} ({_reason(error)}); `kavox serve` starts one"
-                )
-                if not self._met and (isinstance(error, httpx.ConnectError) or not isinstance(error, _CUT_OFF)):
-                    raise trouble from None
-            if time.monotonic() + wait > deadline or self._hurried.wait(wait):
-                raise trouble
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        return self._checked(self._asking.answer(method, path, **more))
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
         """The answer if it is a good one. Raises the error that it stands for."""
@@ -257,11 +240,6 @@ def failure(job: Job) -> KavoxError:
     error = job["error"]
     kind = Transient if error["retryable"] else Permanent
     return kind(f"job {job['id']} failed ({error['code']}): {error['detail']}", code=error["code"])
-
-
-def _reason(error: httpx.HTTPError) -> str:
-    """Why nothing came, without the number that the system has for it."""
-    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 def _path(job_id: str) -> str:

@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 
 import typer
 
-from app.audio_file import check_output, in_words, write_atomically
+from app.audio_file import in_words
 from app.client import ENDED, Client, Job, failure
+from app.output_file import check_output, write_output
 from app.premises import occupied
 from app.progress import Show, progress
 from app.shared.errors import KavoxError, RequestRefused, Transient
@@ -82,7 +83,7 @@ def _speak(stack: Stack, text: str, output: Path, show: Show) -> Job:
             job = client.job(job["id"])
         if job["status"] != "succeeded":
             raise failure(job)
-        write_atomically(output, client.audio(job))
+        write_output(output, client.audio(job))
         return job
 
 

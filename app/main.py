@@ -1,4 +1,4 @@
-"""The API process: `uvicorn --factory app.main:create_app`, with the options that `programs.py` adds.
+"""The API process, `kavox api`: uvicorn with `create_app` and the options that `programs.py` adds.
 
 Settings, manifests and the audio store are looked at before anything is served, because whoever starts the process can
 mend them; Redis is not, because it may come back by itself. Until then /readyz says so and POST answers 503.

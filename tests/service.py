@@ -15,7 +15,7 @@ import psutil
 
 from app.embedded import EmbeddedServer
 from app.ports import LOOPBACK, free_port
-from app.shared.api_key import Scope
+from app.shared.api_key import NO_LIMITS, Limits, Scope
 from tests.api_keys import make_key
 
 KAVOX = Path(sys.executable).with_name("kavox")
@@ -104,9 +104,9 @@ class Service:
             process.kill()
         psutil.wait_procs(found, timeout=5)
 
-    def key(self, name: str, *scopes: Scope) -> str:
+    def key(self, name: str, *scopes: Scope, limits: Limits = NO_LIMITS) -> str:
         """A new key of that name, which the service knows by now. From the first one on it wants keys."""
-        made = make_key(EmbeddedServer(self.data_dir / "valkey").url, name, *scopes)
+        made = make_key(EmbeddedServer(self.data_dir / "valkey").url, name, *scopes, limits=limits)
 
         def known() -> bool:
             return self.http.get("/quota", headers={"Authorization": f"Bearer {made}"}).status_code == 200

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
+from app.cli import cli
 from app.shared.settings import PREFIX, Settings
 from tests.pages import ROOT
 
@@ -19,11 +21,19 @@ def test_a_page_names_only_what_exists(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
     files = re.findall(r"`((?:app|workers|tests)/[\w./-]+\.py)`", text)
     assert [name for name in files if not (ROOT / name).exists()] == []
-    # KAVOX_KEY is an example's own.
     settings = set(re.findall(rf"\b{PREFIX}([A-Z_]+[A-Z])\b", text))
-    assert settings - {name.upper() for name in Settings.model_fields} - {"KEY"} == set()
+    assert settings - {name.upper() for name in Settings.model_fields} == set()
     targets = set(re.findall(r"`make ([\w-]+)", text))
     assert targets - set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)) == set()
+
+
+def test_every_command_is_told_of() -> None:
+    """The page of the command line has each, by its name, and the pages name none that there is not."""
+    commands = {*typer.main.get_command(cli).commands}  # type: ignore[attr-defined]  # it is a group
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert {name for name in commands if not re.search(rf"(kavox|·) {name}\b", page)} == set()
+    named = {name for page in PAGES for name in re.findall(r"`kavox ([a-z]+)", page.read_text(encoding="utf-8"))}
+    assert named - commands == set()
 
 
 def test_the_index_has_every_page() -> None:

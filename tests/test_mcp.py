@@ -14,8 +14,10 @@ from tests.stack.processes import clean_environment
 
 
 def test_a_model_has_a_text_spoken_waits_and_gets_the_audio(service: Service, tmp_path: Path) -> None:
-    """In the answer and in a file of the folder; a refusal says what to do, and nothing is written elsewhere."""
+    """In the answer and in a new file of the folder; a refusal says what to do, and nothing else is written."""
     asyncio.run(_converse(service, tmp_path))
+
+    assert {file.name for file in tmp_path.iterdir()} == {".env", "mine.wav", "out.mp3", "out.ogg"}
 
 
 async def _converse(service: Service, folder: Path) -> None:
@@ -46,8 +48,17 @@ async def _converse(service: Service, folder: Path) -> None:
         [audio] = (await answer("get_audio", job_id=job["id"])).content
         assert audio.mime_type == "audio/flac"
         assert soundfile.info(io.BytesIO(base64.b64decode(audio.data))).duration > 1
-        await answer("get_audio", job_id=job["id"], save_as="out.mp3", audio_format="mp3")
+        await answer("get_audio", job_id=job["id"], save_as="out.mp3")
+        await answer("get_audio", job_id=job["id"], save_as="out.ogg", audio_format="opus")
         assert soundfile.info(folder / "out.mp3").format == "MP3"
+        assert soundfile.info(folder / "out.ogg").subtype == "OPUS"
+
+        (folder / ".env").write_text("KAVOX_WORKERS=2\n")
+        (folder / "mine.wav").write_text("This is mine.")
+        assert "must end in .wav" in await refusal("get_audio", job_id=job["id"], save_as=".env")
+        assert "end it in .flac" in await refusal("get_audio", job_id=job["id"], save_as="a.wav", audio_format="flac")
+        assert "give save_as another name" in await refusal("get_audio", job_id=job["id"], save_as="mine.wav")
+        assert (folder / ".env").read_text() + (folder / "mine.wav").read_text() == "KAVOX_WORKERS=2\nThis is mine."
 
         assert "a file's name alone" in await refusal("get_audio", job_id=job["id"], save_as="../out.wav")
         assert "unknown_voice" in await refusal("submit_speech", text="Hello.", voice="nobody")

@@ -1,12 +1,13 @@
-"""Deletes what is left on the hosts: kernels of runs that are over, and what belonged to voices that were removed.
+"""Deletes what is left on the hosts, kernels of runs that are over and what belonged to voices that were removed, and
+audio that a killed process has not finished writing.
 
-They are found in two ways: who could not delete something leaves a note, and now and then every kernel and dataset
-whose name begins like this installation's is looked at, for those whose note or record was lost with Redis.
+The former are found in two ways: who could not delete something leaves a note, and now and then every kernel and
+dataset whose name begins like this installation's is looked at, for those whose note or record was lost with Redis.
 """
 
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar, cast
 
 import structlog
@@ -28,8 +29,10 @@ from workers.voice_records import RemovedVoice, VoiceRecords
 log = structlog.get_logger()
 
 _ORPHANS_PERIOD_SECONDS = 600
+_UNFINISHED_PERIOD_SECONDS = 600
 # What a run may take beyond its deadlines, saving outputs and clocks that differ included.
 _GRACE_SECONDS = 3600
+_MOST_FAILURES = 3
 _T = TypeVar("_T")
 
 
@@ -54,12 +57,14 @@ class Janitor:
         self._hosts = hosts
         self._datasets = datasets
         self._settings = settings
+        self._look_for_unfinished_at = 0.0
 
     def clean(self) -> None:
         """Deletes whatever is due."""
         self._delete_leftovers()
         self._delete_orphans()
         self._delete_removed_voices()
+        self._delete_unfinished_audio()
 
     def _delete_leftovers(self) -> None:
         silent: set[str] = set()
@@ -79,11 +84,11 @@ class Janitor:
         """What no note leads to, looked for now and then by one worker for all."""
         for name in self._hosts:
             if self._redis.set(keys.SWEPT + name, "1", nx=True, ex=_ORPHANS_PERIOD_SECONDS):
-                try:
-                    self._delete_orphan_kernels(name)
-                    self._delete_orphan_datasets(name)
-                except KavoxError as error:
-                    log.warning("orphans not deleted yet", host=name, detail=error.detail)
+                for delete_orphans in (self._delete_orphan_kernels, self._delete_orphan_datasets):
+                    try:
+                        delete_orphans(name)
+                    except KavoxError as error:
+                        log.warning("orphans not looked for", host=name, detail=error.detail)
 
     def _delete_orphan_kernels(self, name: str) -> None:
         """Kernels of runs that are over; those of runs that nobody knows once they cannot be under way any more."""
@@ -91,23 +96,24 @@ class Janitor:
             return
         slugs = self._hosts[name].slugs(f"{self._settings.kernel_prefix}-")
         # Read afterwards: what is listed by now was pushed by a run that was open before.
-        for slug in sorted(self._orphans(slugs, self._runs.open_ids())):
-            self._hosts[name].delete(slug)
-            log.info("orphan kernel deleted", host=name, kernel=slug)
+        orphans = self._orphan_kernels(slugs, self._runs.open_ids())
+        _delete_each(orphans, self._hosts[name].delete, kind="kernel", host=name)
 
     def _delete_orphan_datasets(self, name: str) -> None:
         """Datasets of voices that nobody knows: their callers could not remove them any more."""
-        if name not in self._datasets:
-            return
-        for slug in sorted(self._datasets[name].slugs()):
+        if name in self._datasets:
+            orphans = self._orphan_datasets(self._datasets[name].slugs())
+            _delete_each(orphans, self._datasets[name].delete, kind="dataset", host=name)
+
+    def _orphan_datasets(self, slugs: Iterable[str]) -> Iterable[str]:
+        for slug in slugs:
             voice_id = slug.removeprefix(f"{self._settings.kernel_prefix}-")
             if not is_voice_id(voice_id) or self._voices.is_there(voice_id):
                 continue
             if time.time() - created_at(voice_id.removeprefix(VOICE_PREFIX)) > _GRACE_SECONDS:
-                self._datasets[name].delete(slug)
-                log.info("orphan dataset deleted", host=name, dataset=slug)
+                yield slug
 
-    def _orphans(self, slugs: Iterable[str], open_ids: set[str]) -> Iterable[str]:
+    def _orphan_kernels(self, slugs: Iterable[str], open_ids: set[str]) -> Iterable[str]:
         settings = self._settings
         longest = settings.deployment_timeout_minutes * 60 + LONGEST_SESSION_SECONDS + _GRACE_SECONDS
         for slug in slugs:
@@ -139,6 +145,29 @@ class Janitor:
             return False
         log.info("dataset deleted", voice=voice.id, host=host)
         return True
+
+    def _delete_unfinished_audio(self) -> None:
+        """By each worker, because each may be the only one that sees its folder."""
+        if time.monotonic() < self._look_for_unfinished_at:
+            return
+        self._look_for_unfinished_at = time.monotonic() + _UNFINISHED_PERIOD_SECONDS
+        if count := self._audio.clear_unfinished():
+            log.info("unfinished audio deleted", files=count)
+
+
+def _delete_each(slugs: Iterable[str], delete: Callable[[str], None], *, kind: str, host: str) -> None:
+    """Deletes what can be deleted; after a few failures the host is left alone, and the next pass begins elsewhere."""
+    failures = 0
+    for slug in _shuffled(slugs):
+        try:
+            delete(slug)
+        except KavoxError as error:
+            log.warning(f"orphan {kind} not deleted yet", host=host, **{kind: slug}, detail=error.detail)
+            failures += 1
+            if failures == _MOST_FAILURES:
+                return
+        else:
+            log.info(f"orphan {kind} deleted", host=host, **{kind: slug})
 
 
 def _shuffled(found: Iterable[_T]) -> list[_T]:

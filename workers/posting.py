@@ -3,7 +3,7 @@
 The name is resolved here, all its addresses are checked, and the connection is made to one of these and not to the
 name, which may stand for another machine a moment later. TLS is still with the name: the certificate must be for it.
 Nothing of the environment is heeded (a proxy would resolve the name again), redirects are not followed, no connection
-is kept, and no more is read of an answer than shows that it is one.
+and no cookie is kept, and no more is read of an answer than shows that it is one.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -43,8 +44,10 @@ class Poster:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         # Of several addresses the first may not be reached from here.
         timeout = httpx.Timeout(timeout_seconds, connect=timeout_seconds / 3)
+        # Else the client would keep whatever receivers set, for ever.
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         self._http = httpx.AsyncClient(
-            trust_env=False, limits=limits, timeout=timeout, verify=httpx.create_ssl_context()
+            trust_env=False, limits=limits, timeout=timeout, verify=httpx.create_ssl_context(), cookies=no_cookies
         )
         # A name server that hangs keeps nothing else waiting.
         self._lookups = ThreadPoolExecutor(_MOST_LOOKUPS, thread_name_prefix="lookup")
@@ -148,6 +151,6 @@ def _retry_after(header: str | None) -> float | None:
         return float(header.strip()[:9])
     try:
         until = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

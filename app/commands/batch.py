@@ -1,6 +1,7 @@
 """`kavox batch`: many texts become as many files, NAME-0001.wav … in a folder.
 
 All texts are handed in first, a few at a time, so that the service can put many into one run; then each is waited for.
+Where no more may wait, the rest is handed in when those have ended.
 Whatever is interrupted goes on when the same command is given again: what is done is not asked for again, and what was
 handed in is found by its idempotency key, which comes from the text's number and request. A text whose job failed or
 was canceled gets a job of its own anew.
@@ -9,25 +10,26 @@ was canceled gets a job of its own anew.
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from app.audio_file import write_atomically
-from app.client import ENDED, Client, Job, failure
+from app.client import ENDED, NO_ROOM, Client, Job, failure
 from app.commands.batch_file import Item, read_batch
 from app.commands.batch_record import Record
-from app.commands.service import Where, any_service
+from app.commands.service import Where, any_service, say
 from app.commands.tables import print_json
 from app.commands.wishes import Wish
 from app.exit_codes import Canceled, ServiceUnreachable, WrongUsage, exit_code
+from app.output_file import write_output
 from app.progress import counting
-from app.shared.errors import Gone, KavoxError, Unauthorized
+from app.shared.errors import Gone, KavoxError, TooManyWaiting, Transient, Unauthorized
 
-_WAIT_SECONDS = 2
+_WAIT_SECONDS = 20
+_ROOM_SECONDS = 5
 _MOST_ATTEMPTS = 50
 
 
@@ -80,34 +82,24 @@ class _Batch:
         self._record = record
         self._folder, self._stem = folder, stem
         self._step = step
-        self._stopped = threading.Event()
+        self._stopped, self._full = threading.Event(), threading.Event()
+        self._codes: list[int] = []
         self._outcomes: Counter[str] = Counter()
 
     def speak(self, items: Sequence[Item], concurrency: int) -> list[int]:
         """The exit codes of those that failed. Raises what ends the whole batch."""
-        jobs: dict[int, Job] = {}
-        codes: list[int] = []
         with ThreadPoolExecutor(concurrency) as threads:
             try:
-                handed_in = {threads.submit(self._guarded, self._submit, item): item for item in items}
-                for future in as_completed(handed_in):
-                    found = future.result()
-                    if isinstance(found, KavoxError):
-                        codes.append(self._failed(handed_in[future], None, found))
-                    else:
-                        jobs[handed_in[future].number] = found
-                # In the file's order, which is the service's too: the first one is done first.
-                spoken = {
-                    threads.submit(self._guarded, self._finish, item, jobs[item.number]): item
-                    for item in items
-                    if item.number in jobs
-                }
-                for future in as_completed(spoken):
-                    item, found = spoken[future], future.result()
-                    if isinstance(found, KavoxError):
-                        codes.append(self._failed(item, jobs[item.number], found))
-                    else:
-                        self._succeeded(item, found)
+                left = items
+                while left:
+                    jobs, refused = self._hand_in(threads, left)
+                    self._collect(threads, [item for item in left if item.number in jobs], jobs)
+                    if refused and not jobs:
+                        # Those that wait are not ours.
+                        if left is items:
+                            say("As many jobs wait as may: this goes on when some have run")
+                        self._stopped.wait(_ROOM_SECONDS)
+                    left = refused
             except KeyboardInterrupt:
                 detail = "stopped; the jobs that were handed in go on, and the same command goes on with them"
                 raise Canceled(detail) from None
@@ -118,7 +110,33 @@ class _Batch:
                 self._stopped.set()
                 self._client.hurry()
                 threads.shutdown(cancel_futures=True)
-        return codes
+        return self._codes
+
+    def _hand_in(self, threads: Executor, items: Sequence[Item]) -> tuple[Mapping[int, Job], Sequence[Item]]:
+        """The jobs by the numbers of their texts, and the texts for which there was no room."""
+        self._full.clear()
+        jobs: dict[int, Job] = {}
+        refused: list[Item] = []
+        handed_in = {threads.submit(self._guarded, self._submit, item): item for item in items}
+        for future in as_completed(handed_in):
+            item, found = handed_in[future], future.result()
+            if not isinstance(found, KavoxError):
+                jobs[item.number] = found
+            elif found.code in NO_ROOM:
+                refused.append(item)
+            else:
+                self._failed(item, None, found)
+        return jobs, sorted(refused, key=lambda item: item.number)
+
+    def _collect(self, threads: Executor, items: Sequence[Item], jobs: Mapping[int, Job]) -> None:
+        """Waits for the texts' jobs: in the file's order, which is the service's too."""
+        spoken = {threads.submit(self._guarded, self._finish, item, jobs[item.number]): item for item in items}
+        for future in as_completed(spoken):
+            item, found = spoken[future], future.result()
+            if isinstance(found, KavoxError):
+                self._failed(item, jobs[item.number], found)
+            else:
+                self._succeeded(item, found)
 
     def _guarded(self, work: Callable[..., Job], *arguments: Any) -> Job | KavoxError:
         """What the work gives, or the error that concerns this one item only. Raises what concerns them all."""
@@ -130,17 +148,23 @@ class _Batch:
             return error
 
     def _submit(self, item: Item) -> Job:
-        """The item's job: the one that goes on or has succeeded, else a new one."""
+        """The item's job: the one that goes on or has succeeded, else a new one. Raises NO_ROOM's errors at once."""
         for attempt in range(1, _MOST_ATTEMPTS + 1):
             self._check()
+            if self._full.is_set():
+                raise TooManyWaiting("another text has just been refused for that", retry_after=_ROOM_SECONDS)
             try:
-                job = self._client.submit(item.request, f"kavox-batch-{item.digest}-{attempt}")
+                job = self._client.submit(item.request, f"kavox-batch-{item.digest}-{attempt}", wait_for_room=False)
             except Gone:
                 continue
+            except Transient as error:
+                if error.code in NO_ROOM:
+                    self._full.set()
+                raise
             # What has failed already did so under an earlier command.
             if job["status"] not in {"failed", "canceled", "canceling"}:
                 return job
-        return self._client.submit(item.request)
+        return self._client.submit(item.request, wait_for_room=False)
 
     def _finish(self, item: Item, job: Job) -> Job:
         """Waits for the job and writes its audio. Raises what it failed with."""
@@ -149,7 +173,7 @@ class _Batch:
             job = self._client.job(job["id"], wait_seconds=_WAIT_SECONDS)
         if job["status"] != "succeeded":
             raise failure(job)
-        write_atomically(self._folder / item.file_name(self._stem), self._client.audio(job))
+        write_output(self._folder / item.file_name(self._stem), self._client.audio(job))
         return job
 
     def _succeeded(self, item: Item, job: Job) -> None:
@@ -164,13 +188,13 @@ class _Batch:
         self._record.note(item, **outcome)
         self._count("spoken")
 
-    def _failed(self, item: Item, job: Job | None, error: KavoxError) -> int:
+    def _failed(self, item: Item, job: Job | None, error: KavoxError) -> None:
         told = {"code": error.code, "detail": error.detail}
         self._record.note(item, status="failed", job=job["id"] if job else None, error=told)
         say_it = f"kavox: text {item.number}: {' '.join(error.detail.split())}"
         typer.echo(say_it, err=True)
         self._count("failed")
-        return exit_code(error)
+        self._codes.append(exit_code(error))
 
     def _count(self, outcome: str) -> None:
         self._outcomes[outcome] += 1

@@ -8,6 +8,7 @@ Blank lines count for nothing, so the numbers are those of the texts: 1, 2, 3 â€
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 from app.exit_codes import WrongUsage
 
 _LINES_OF_JSON = {".jsonl", ".ndjson"}
+# An editor's. What else str.splitlines() takes for one, like a form feed or U+2028, is in the middle of a text.
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def read_batch(file: Path, content: bytes, common: Mapping[str, Any], *, paragra
     if file.suffix.lower() in _LINES_OF_JSON:
         requests = list(_objects(file, text))
     else:
-        requests = [{"text": one} for one in (_paragraphs(text) if paragraphs else text.splitlines()) if one.strip()]
+        texts = _paragraphs(text) if paragraphs else _LINE_END.split(text)
+        requests = [{"text": one} for one in texts if one.strip()]
     if not requests:
         raise WrongUsage(f"{file} has no text in it")
     # The service would choose this format too; here it is needed for the names.
@@ -54,7 +58,6 @@ def read_batch(file: Path, content: bytes, common: Mapping[str, Any], *, paragra
 
 
 def _objects(file: Path, text: str) -> Iterator[Mapping[str, Any]]:
-    # Not splitlines: a string in JSON may hold what that takes for a line end.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -71,7 +74,7 @@ def _objects(file: Path, text: str) -> Iterator[Mapping[str, Any]]:
 
 def _paragraphs(text: str) -> Iterator[str]:
     lines: list[str] = []
-    for line in [*text.splitlines(), ""]:
+    for line in [*_LINE_END.split(text), ""]:
         if line.strip():
             lines.append(line)
         elif lines:

@@ -12,6 +12,9 @@ from typing import Any
 from app.commands.batch_file import Item
 from app.exit_codes import WrongUsage
 
+# What JSON leaves as it is, and some programs take for the end of a line.
+_LINE_ENDS = {ord(sign): json.dumps(sign)[1:-1] for sign in "\x85\u2028\u2029"}
+
 
 class Record:
     """The manifest of one batch. Raises WrongUsage when it cannot be read or written."""
@@ -46,7 +49,7 @@ class Record:
             "request": item.digest,
         }
         self._known[item.number] = entry
-        self._append(json.dumps(entry, ensure_ascii=False))
+        self._append(json.dumps(entry, ensure_ascii=False).translate(_LINE_ENDS))
 
     def _append(self, line: str) -> None:
         try:

@@ -1,5 +1,6 @@
 """What `kavox doctor` looks at by itself: secrets in git, disk, port, Redis, clock."""
 
+import shlex
 import shutil
 import signal
 import subprocess
@@ -29,16 +30,15 @@ MOST_SKEW_SECONDS = 30
 _PROBE_BYTES = 64 * 1024
 _TIMEOUT_SECONDS = 5.0
 _START_SECONDS = 10.0
-_SECRETS = (".env", "kaggle.json", "access_token")
+_SECRETS = tuple(f":(glob)**/{name}" for name in (".env", "kaggle.json", "access_token"))
 
 
 def secrets() -> Iterator[Finding]:
-    """Whether a file of secrets here is under version control."""
+    """Whether a file of secrets is under version control, here or in a folder of this one."""
     try:
         answer = subprocess.run(
-            ["git", "ls-files", "--", *_SECRETS],  # noqa: S607  # whichever git the person uses
+            ["git", "ls-files", "-z", "--", *_SECRETS],  # noqa: S607  # whichever git the person uses
             capture_output=True,
-            text=True,
             timeout=_TIMEOUT_SECONDS,
             check=False,
         )
@@ -47,11 +47,11 @@ def secrets() -> Iterator[Finding]:
     if answer.returncode != 0:
         # No working tree of git's.
         return
-    if tracked := answer.stdout.split():
-        remedy = f"git rm --cached {' '.join(tracked)}, ignore them, and make new keys: those are in the history"
+    if tracked := answer.stdout.decode(errors="replace").split("\0")[:-1]:
+        remedy = f"git rm --cached {shlex.join(tracked)}, ignore them, and make new keys: those are in the history"
         yield Finding.failed("secrets", f"{', '.join(tracked)} is kept in git", remedy)
     else:
-        yield Finding.ok("secrets", "no .env, kaggle.json or access_token of this folder is kept in git")
+        yield Finding.ok("secrets", "no .env, kaggle.json or access_token is kept in git, in this folder or below")
 
 
 def disk(settings: Settings) -> Iterator[Finding]:

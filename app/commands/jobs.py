@@ -4,12 +4,12 @@ from pathlib import Path
 
 import typer
 
-from app.audio_file import check_output, write_atomically
 from app.commands.service import Where, running_service, say
 from app.commands.synthesize import check_target, deliver, warn
 from app.commands.tables import print_jobs, print_json
 from app.exit_codes import Canceled
 from app.following import follow
+from app.output_file import check_output, write_output
 from app.progress import progress
 from app.shared.errors import Conflict
 
@@ -68,5 +68,5 @@ def save_bundle(job_id: str, where: Where, output: Path | None, *, include_text:
         content = client.bundle(job_id, include_text=include_text)
     path = output or Path(f"kavox-{job_id}.zip")
     check_output(path)
-    write_atomically(path, content)
+    write_output(path, content)
     typer.echo(path)

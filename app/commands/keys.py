@@ -3,11 +3,9 @@
 That needs no service, because the first key must come from somewhere, and whoever can reach Redis needs none anyway.
 """
 
-import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,9 @@ from typing import Any
 import typer
 
 from app.commands.service import say
-from app.commands.tables import print_json, print_table
+from app.commands.tables import in_json, print_json, print_table
 from app.exit_codes import WrongUsage
+from app.output_file import check_output, write_output, write_stdout
 from app.own_redis import own_redis
 from app.shared.api_key import ApiKey, Limits, Scope, is_name, new_key
 from app.shared.api_key_store import ApiKeyStore
@@ -30,7 +29,10 @@ _LIFETIME = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
 def create(
     name: str, scopes: Sequence[Scope], expires: str | None, limits: Limits, output: Path | None, *, as_json: bool
 ) -> None:
-    """Makes a key and shows it this once: on stdout, or in a file that only its owner can read."""
+    """Makes a key and shows it this once: on stdout, or in a file that only its owner can read.
+
+    Raises WrongUsage, and then there is no key: one that nobody holds would yet shut everybody out.
+    """
     if not is_name(name):
         raise WrongUsage(f"'{name}' cannot be a name: 1 to 64 letters, digits, dots, dashes and underscores")
     try:
@@ -39,12 +41,16 @@ def create(
     except ValueError as error:
         raise WrongUsage(f"--rate {error}") from None
     token, key = new_key(name, scopes, lifetime_seconds=_seconds(expires), limits=limits)
-    with own_redis(load_settings()) as redis, _written(output, token):
-        ApiKeyStore(redis).add(key)
-    if as_json:
-        print_json({**_view(key, None), "key": None if output else token})
-    elif output is None:
-        typer.echo(token)
+    if output is not None:
+        check_output(output)
+    with own_redis(load_settings()) as redis:
+        store = ApiKeyStore(redis)
+        store.add(key)
+        try:
+            _hand_over(key, token, output, as_json=as_json)
+        except BaseException:
+            store.revoke(key.id)
+            raise
     place = f"in {output}" if output else "shown this once and kept nowhere: put it away now"
     until = f", until {_moment(key.expires_at)}" if key.expires_at else ""
     say(f"Key {key.id} of {name} ({', '.join(sorted(key.scopes))}{until}) is {place}.")
@@ -77,23 +83,14 @@ def revoke(id_or_name: str, *, as_json: bool) -> None:
     say(f"Revoked; {left} left." if left else "Revoked; none is left: the service serves this machine alone.")
 
 
-@contextmanager
-def _written(output: Path | None, token: str) -> Iterator[None]:
-    """Puts the key into the file, which appears once all else has worked. Raises WrongUsage."""
-    if output is None:
-        yield
-        return
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(token + "\n")
-        yield
-        part.replace(output)
-    except OSError as error:
-        raise WrongUsage(f"--output {output}: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
+def _hand_over(key: ApiKey, token: str, output: Path | None, *, as_json: bool) -> None:
+    if output is not None:
+        write_output(output, f"{token}\n".encode(), mode=0o600)
+    told = {**_view(key, None), "key": None if output else token}
+    if as_json:
+        write_stdout(f"{in_json(told)}\n".encode())
+    elif output is None:
+        write_stdout(f"{token}\n".encode())
 
 
 def _seconds(expires: str | None) -> float | None:

@@ -14,8 +14,8 @@ from mcp.server.mcpserver import Audio, Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
-from app.audio_file import write_atomically
 from app.client import ENDED, Client, Job
+from app.commands import options as given
 from app.commands.service import Where, running_service
 from app.shared.errors import KavoxError
 
@@ -98,19 +98,24 @@ class Tools:
         self,
         job_id: JobId,
         save_as: Annotated[
-            str | None, Field(description="A file's name, like chapter-1.mp3; without it the audio is in the answer.")
+            str | None,
+            Field(description="A new file's name, which says its format, like chapter-1.mp3; else it is answered."),
         ] = None,
-        audio_format: Annotated[str | None, Field(description="Another format than the job's own.")] = None,
+        audio_format: Annotated[
+            str | None, Field(description="Another format than the job's own, or than the name of the file says.")
+        ] = None,
     ) -> Audio | str:
-        """Fetch the speech of a job that has succeeded, as audio, or into a file."""
+        """Fetch the speech of a job that has succeeded, as audio, or into a file that is not there yet."""
+        path = None if save_as is None else _inside(self._folder, save_as)
+        if path is not None:
+            audio_format = _format_of(path, audio_format)
         job = await _asked(partial(self._client.job, job_id))
         if job["status"] != "succeeded":
             raise ToolError(f"there is no audio: the job is {job['status']}" + _why(job))
         content = await _asked(partial(self._client.audio, job, audio_format))
         wanted = audio_format or job["format"]
-        if save_as is not None:
-            path = _inside(self._folder, save_as)
-            await _asked(partial(write_atomically, path, content))
+        if path is not None:
+            await _asked(partial(_write_new, path, content))
             return f"{path}: {job['audio']['duration_seconds']:.1f} s of speech as {wanted}, {len(content)} bytes"
         if len(content) > LONGEST_INLINE_BYTES:
             raise ToolError(
@@ -148,6 +153,31 @@ def _inside(folder: Path, name: str) -> Path:
     if path.parent != folder.resolve() or not path.name:
         raise ToolError(f"save_as must be a file's name alone; it is written into {folder.resolve()}")
     return path
+
+
+def _format_of(path: Path, wanted: str | None) -> str:
+    """The format of a file of this name. Raises ToolError where it is none, or another than the wanted one."""
+    suffix = path.suffix.removeprefix(".").lower()
+    named = given.SAME_FORMATS.get(suffix, suffix)
+    if named not in given.FORMATS:
+        raise ToolError(f"save_as must end in .{', .'.join(given.FORMATS[:-1])} or .{given.FORMATS[-1]}")
+    if wanted not in {None, named}:
+        raise ToolError(f"{path.name} is no name of a file in {wanted}: end it in .{wanted}, or leave audio_format out")
+    return named
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Makes the file. What is there already is somebody's, whoever asks for it to be replaced."""
+    try:
+        with path.open("xb") as file:
+            try:
+                file.write(content)
+                file.flush()
+            except OSError:
+                path.unlink()
+                raise
+    except FileExistsError:
+        raise ToolError(f"{path.name} is already there, and is not replaced: give save_as another name") from None
 
 
 def _shown(job: Job) -> dict[str, Any]:

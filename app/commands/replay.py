@@ -6,7 +6,6 @@ is taken from the bundle, and the program must be the one that is installed here
 
 import json
 import re
-import shutil
 import sys
 import time
 import zipfile
@@ -23,6 +22,7 @@ from app import programs
 from app.client import Client
 from app.commands.service import say
 from app.exit_codes import WrongUsage
+from app.output_file import check_output, write_output
 from app.ports import LOOPBACK, free_port
 from app.shared.errors import Permanent
 from app.shared.logs import set_up_logs
@@ -46,6 +46,7 @@ class _Bundle:
 def replay(path: Path, output: Path, *, trusted: bool) -> None:
     """Runs it, prints its log to stderr, and writes its audio. Raises WrongUsage for what is no bundle, and Permanent
     when the notebook fails, with its cause."""
+    check_output(output)
     settings, bundle = load_settings(), _read(path)
     template = bundle.notebook if trusted else _installed(bundle, settings)
     # The packages are those of this machine, and so is the device.
@@ -136,9 +137,6 @@ def _deliver(outcome: Mapping[str, Any], folder: Path, output: Path) -> None:
     [item] = outcome["items"]
     if item["status"] != "succeeded":
         raise Permanent(f"the notebook ran, and the job's item failed: {item['error']}")
-    try:
-        shutil.copyfile(folder / item["file"], output)
-    except OSError as error:
-        raise WrongUsage(f"{output} cannot be written: {error.strerror}") from None
+    write_output(output, (folder / item["file"]).read_bytes())
     line = f"the notebook ran, and the job's item succeeded: {output} ({item['duration_seconds']:.1f} s)"
     typer.echo(line, file=sys.stderr)

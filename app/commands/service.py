@@ -73,7 +73,7 @@ def say(line: str) -> None:
 
 def _client(settings: Settings, where: Where) -> Client:
     url = where.url or settings.url or address(settings.host, settings.port)
-    return Client(url, key=_key(settings, where))
+    return Client(url, key=_key(settings, where), tell=say)
 
 
 def _key(settings: Settings, where: Where) -> str | None:
@@ -110,7 +110,7 @@ def _own_service(settings: Settings, key: str | None, folder: Path, *, for_one: 
     say(f"No service runs on this machine: one is started for this command, on {settings.data_dir.absolute()}")
     try:
         supervisor.start(child)
-        with Client(address(LOOPBACK, port), key=key, direct=True) as client:
+        with Client(address(LOOPBACK, port), key=key, direct=True, tell=say) as client:
             _wait_until_ready(client, child, log)
             yield client
     finally:

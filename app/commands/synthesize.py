@@ -8,13 +8,14 @@ from typing import Any
 
 import typer
 
-from app.audio_file import check_output, in_words, write_atomically
+from app.audio_file import in_words
 from app.client import Client, Job, failure
 from app.commands.service import Where, any_service, running_service, say
 from app.commands.tables import print_estimate, print_json
 from app.commands.wishes import Wish
 from app.exit_codes import Canceled, ServiceUnreachable, WrongUsage
 from app.following import follow
+from app.output_file import check_output, write_output, write_stdout
 from app.progress import progress
 from app.shared.errors import KavoxError
 
@@ -74,7 +75,10 @@ def deliver(
     else:
         content = client.audio(job, wanted)
         try:
-            _write(output, content)
+            if output == STDOUT:
+                write_stdout(content)
+            else:
+                write_output(output, content)
         except WrongUsage as error:
             kept = f"job {job['id']} keeps its audio, and `kavox watch {job['id']} -o FILE` fetches it"
             raise WrongUsage(f"{error.detail}; {kept}") from None
@@ -86,20 +90,6 @@ def warn(job: Mapping[str, Any]) -> None:
     """What the caller should know about the job, a line each."""
     for warning in job["warnings"]:
         typer.echo(f"kavox: warning: {warning}", err=True)
-
-
-def _write(output: Path, content: bytes) -> None:
-    if output != STDOUT:
-        write_atomically(output, content)
-        return
-    try:
-        # Not through sys.stdout, which would try once more to write what had no room.
-        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as pipe:
-            pipe.write(content)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise WrongUsage(f"stdout cannot be written: {error.strerror}") from None
 
 
 def check_target(output: Path, *, as_json: bool) -> None:

@@ -18,7 +18,12 @@ Rows = Iterable[Sequence[str]]
 
 def print_json(value: object) -> None:
     """One JSON value on stdout, on a terminal over several lines."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    typer.echo(in_json(value))
+
+
+def in_json(value: object) -> str:
+    """A JSON value as it is printed."""
+    return json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
 
 
 def print_table(head: Sequence[str], rows: Rows) -> None:

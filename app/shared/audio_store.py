@@ -1,16 +1,19 @@
 """Finished audio and recordings: files below a folder, or objects in a bucket, behind one interface.
 
 A file's name is made of the job's id and the content's sha256. What the file is (type, size, sha256) stands in the job,
-because a local folder keeps no attributes. Writing is atomic: a reader sees the whole file or none.
+because a local folder keeps no attributes. Writing is atomic: a reader sees the whole file or none. In a folder it is
+written as `name#1` until it is whole.
 """
 
+import re
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from app.shared.errors import ConfigurationError, Gone, StorageFull, StoreUnavailable
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 256 * 1024
 _AT_ONE_STROKE_BYTES = 4 * 2**20
 """A minute and a half of speech as wav: what one request may take of the memory."""
+_UNFINISHED = re.compile(r".+#[0-9]+")
+_UNFINISHED_SECONDS = 3600
 
 
 def audio_name(job_id: str, sha256: str, extension: str) -> str:
@@ -70,12 +75,21 @@ class AudioStore:
         Raises Gone when the source is not there, StorageFull or StoreUnavailable.
         """
         with _copying():
-            obstore.copy(self._store, source, target, overwrite=False)
+            try:
+                obstore.copy(self._store, source, target, overwrite=False)
+            except NotSupportedError:
+                # S3 has no such request. Whoever else makes this copy in between makes the same one.
+                if not self.has(target):
+                    obstore.copy(self._store, source, target)
 
     async def copy_async(self, source: str, target: str) -> None:
         """The same for the API."""
         with _copying():
-            await obstore.copy_async(self._store, source, target, overwrite=False)
+            try:
+                await obstore.copy_async(self._store, source, target, overwrite=False)
+            except NotSupportedError:
+                if not await self._has(target):
+                    await obstore.copy_async(self._store, source, target)
 
     def fetch(self, name: str) -> bytes:
         """The whole file. Raises Gone when it is not there, or StoreUnavailable."""
@@ -99,6 +113,13 @@ class AudioStore:
         try:
             with _reading():
                 obstore.head(self._store, name)
+        except Gone:
+            return False
+        return True
+
+    async def _has(self, name: str) -> bool:
+        try:
+            await self.size(name)
         except Gone:
             return False
         return True
@@ -131,6 +152,21 @@ class AudioStore:
                 self.delete(name)
         except (BaseError, OSError) as error:
             raise StoreUnavailable(f"the audio cannot be removed: {_cause(error)}") from None
+
+    def clear_unfinished(self) -> int:
+        """Removes from a folder what nobody has written to for an hour and never finished: its writer was killed.
+
+        The number of files.
+        """
+        root = self._store.prefix if isinstance(self._store, LocalStore) else None
+        before, count = time.time() - _UNFINISHED_SECONDS, 0
+        for path in Path(root).rglob("*#*") if root else ():
+            # Another worker may be clearing too.
+            with suppress(OSError):
+                if _UNFINISHED.fullmatch(path.name) and path.lstat().st_mtime < before:
+                    path.unlink()
+                    count += 1
+        return count
 
 
 @contextmanager

@@ -8,8 +8,9 @@ A delivery tells one event to one URL under one id, the `webhook-id`, however of
 or a batch, whose record has a subscription (`webhook.py`). Scripts that change one call `tell`; what it shows is read
 when it is told, save what only holds for that moment.
 
-Deliveries wait by destination, so that a receiver that is slow or dead keeps none but its own waiting. Those that are
-being sent stay in the queue with the end of their lease as their time: a worker that dies leaves nothing to be tidied.
+Deliveries wait by destination, so that a receiver that is slow or dead keeps none but its own waiting, and a caller of
+many such receivers none but its own. Those that are being sent stay in the queue with the end of their lease as their
+time: a worker that dies leaves nothing to be tidied.
 """
 
 import json
@@ -38,10 +39,11 @@ local function enqueue(destination, id, due)
 end
 local function forget_delivery(id)
   local key = '{keys.DELIVERY}' .. id
-  local record = redis.call('HMGET', key, 'destination', 'subject')
+  local record = redis.call('HMGET', key, 'destination', 'subject', 'caller')
   if not record[1] then return end
   redis.call('ZREM', '{keys.DUE_DELIVERIES}' .. record[1], id)
   redis.call('ZREM', '{keys.SENDING_DELIVERIES}' .. record[1], id)
+  redis.call('ZREM', '{keys.SENDING_FOR_CALLER}' .. record[3], id)
   redis.call('LREM', '{keys.DELIVERIES}' .. record[2], 0, id)
   redis.call('DEL', key, key .. ':attempts')
 end

@@ -63,6 +63,7 @@
     kavox:due_destinations         zset    destinations with deliveries that are to be made, by time of the next one
     kavox:due:<destination>        zset    those deliveries by time; of one that is being made, when its lease ends
     kavox:sending:<destination>    zset    deliveries that are being made, by the end of their lease
+    kavox:sending_for:<caller>     zset    all of a caller's that are being made, in the same way
     kavox:resting:<destination>    string  until when it has asked not to be sent anything
     kavox:gone:<caller and URL>    string  when the URL has answered 410
     kavox:webhook_secrets:<caller> zset    what signs a caller's webhooks, by the time until which it does
@@ -122,6 +123,7 @@ DELIVERIES = "kavox:deliveries:"
 DUE_DESTINATIONS = "kavox:due_destinations"
 DUE_DELIVERIES = "kavox:due:"
 SENDING_DELIVERIES = "kavox:sending:"
+SENDING_FOR_CALLER = "kavox:sending_for:"
 RESTING_DESTINATION = "kavox:resting:"
 GONE = "kavox:gone:"
 WEBHOOK_SECRETS = "kavox:webhook_secrets:"

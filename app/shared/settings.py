@@ -8,6 +8,7 @@ import difflib
 import ipaddress
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -237,10 +238,25 @@ def _line(location: tuple[int | str, ...], message: str) -> str:
 def _refuse_unknown_keys() -> None:
     """A misspelt key would otherwise be ignored in silence."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    given = {key.upper() for key in (*os.environ, *dotenv_values(".env")) if key.upper().startswith(PREFIX)}
+    given = {key.upper() for key in (*os.environ, *_keys_of(Path(".env"))) if key.upper().startswith(PREFIX)}
     for key in sorted(given - known):
         if key == PREFIX + "API_KEYS":
             raise ConfigurationError(f"{key} is no setting any more: make keys with `kavox keys create NAME`")
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else "; .env.example lists all settings"
         raise ConfigurationError(f"unknown setting {key}{hint}")
+
+
+def _keys_of(file: Path) -> Iterable[str]:
+    """What the file has values for, if it is there. What may not be read is not taken for what is not there."""
+    try:
+        # Python's own is_file() fails in a folder that is closed to us, or says no, as its version has it.
+        file.stat()
+        return dotenv_values(file)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        remedy = "it must be open to the user of this process, or another be the current folder"
+        raise ConfigurationError(f"{file.absolute()} cannot be read: {error.strerror}; {remedy}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file.absolute()} is not text in UTF-8; convert it") from None

@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import shlex
 import signal
 import subprocess
 import threading
@@ -155,19 +156,22 @@ def test_a_wrong_setting_is_the_only_line(doctor: Command) -> None:
 def test_offline_nothing_is_asked(doctor: Command, emulator: Emulator, tmp_path: Path) -> None:
     """The original's validation: packages, settings, notebooks, injection, secrets; credentials are only found."""
     before = emulator.stats()["calls"]
+    below = tmp_path / "my secrets" / "access_token"
+    below.parent.mkdir()
+    below.touch()
     for folder in (tmp_path, tmp_path / ".kaggle"):
         folder.mkdir(exist_ok=True)
         (folder / "kaggle.json").write_text('{"username": "someone", "key": "secret-key"}')
         (folder / "kaggle.json").chmod(0o644)
-    for line in ("init -q", "add kaggle.json"):
-        subprocess.run(["git", *line.split()], cwd=tmp_path, check=True)
+    for line in ("init -q", "add kaggle.json 'my secrets'"):
+        subprocess.run(["git", *shlex.split(line)], cwd=tmp_path, check=True)
 
     ended = doctor("doctor --offline --json", KAGGLE_API_URL=None, REDIS_URL="redis://redis.example.org")
 
     found, wrong = findings(ended), crosses(ended)
     assert emulator.stats()["calls"] == before
     assert (ended.code, set(wrong)) == (1, {"secrets", "credentials file"})
-    assert "git rm --cached kaggle.json" in wrong["secrets"]
+    assert "git rm --cached kaggle.json 'my secrets/access_token', ignore them" in wrong["secrets"]
     assert f"chmod 600 {tmp_path}/.kaggle/kaggle.json" in wrong["credentials file"]
     assert found["credentials"]["detail"].endswith("kaggle.json of someone; Kaggle was not asked about them")
     assert "secret-key" not in ended.out.decode()

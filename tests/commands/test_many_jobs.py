@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import soundfile
 
+from app import asking
+from app.shared.api_key import Limits
 from tests.commands.command import Command
 from tests.commands.conftest import Inside
 from tests.puppets import Puppets
@@ -33,9 +35,12 @@ def jobs_of(service: Service) -> set[str]:
 def test_each_text_becomes_a_file_and_only_what_changed_is_spoken_again(
     command: Command, inside: Inside, puppets: Puppets, kavox_service: Service
 ) -> None:
-    """Lines share a run, blank ones count for nothing; given again it changes nothing, and then one line."""
+    """Lines share a run, blank ones count for nothing; given again it changes nothing, and then one line.
+
+    A line ends where an editor ends it, and not at every sign that Unicode has for it.
+    """
     lines = command.folder / "lines.txt"
-    lines.write_text("One.\n\nTwo of them.\n  \nThree it is.\n")
+    lines.write_bytes("One.\r\n\nTwo\u2028of\x85them.\r  \nThree\x0cit is.\n".encode())
     with puppets.finishing_all():
         pushes = puppets.pushes()
         first = command("batch lines.txt -p mimic -f mp3 --json")
@@ -43,13 +48,13 @@ def test_each_text_becomes_a_file_and_only_what_changed_is_spoken_again(
         shared = puppets.pushes() - pushes
         again = inside("batch lines.txt -p mimic -f mp3")
         unchanged = jobs_of(kavox_service)
-        lines.write_text("One.\nTwo of us.\nThree it is.\n")
+        lines.write_bytes(b"One.\nTwo of us.\nThree\x0cit is.\n")
         changed = inside("batch lines.txt -p mimic -f mp3")
 
     assert (first.code, first.errors) == (0, "")
     assert again == changed == (0, "", "")
     told = json.loads(first.out)
-    assert [entry["text"] for entry in told] == ["One.", "Two of them.", "Three it is."]
+    assert [entry["text"] for entry in told] == ["One.", "Two\u2028of\x85them.", "Three\x0cit is."]
     assert [entry["file"] for entry in told] == [f"lines-000{number}.mp3" for number in (1, 2, 3)]
     assert all(soundfile.info(command.folder / "lines" / entry["file"]).format == "MP3" for entry in told)
     assert shared <= 2
@@ -98,6 +103,35 @@ def test_a_text_that_fails_does_not_stop_the_others(command: Command, inside: In
     outcomes = [entry["status"] for _, entry in sorted(manifest(command.folder / "out", "requests").items())]
     assert outcomes == ["succeeded", "succeeded", "failed"]
     assert soundfile.info(command.folder / "out" / "requests-0001.flac").format == "FLAC"
+
+
+@pytest.mark.parametrize("limits", [Limits(rates=("6/3second",)), Limits(waiting=1)], ids=["rate", "waiting"])
+def test_a_batch_keeps_to_the_limits_of_its_key(
+    inside: Inside, puppets: Puppets, kavox_service: Service, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes back when the service says, and hands in the rest when there is room, however often that is refused."""
+    monkeypatch.setattr(asking, "_PATIENCE_SECONDS", 0)
+    Path("lines.txt").write_text("One.\nTwo of them.\nThree it is.\n")
+    limited = kavox_service.key(f"limited-{limits.waiting}", limits=limits)
+
+    with puppets.finishing_all():
+        ended = inside("batch lines.txt -p mimic", API_KEY=limited)
+
+    assert ended == (0, "", "")
+    assert len(list(Path("lines").glob("*.wav"))) == 3
+
+
+def test_a_batch_that_is_stopped_waits_for_no_answer(command: Command, puppets: Puppets) -> None:
+    """Ctrl-C ends it although the service has been asked to answer once the jobs have ended; they go on."""
+    (command.folder / "lines.txt").write_text("One.\nTwo.\n")
+    running = command.on_terminal("batch lines.txt -p mimic")
+    wait_for("a session", puppets.running)
+
+    running.process.send_signal(signal.SIGINT)
+
+    assert running.end() == 130
+    assert "the same command goes on with them" in running.shown
+    assert puppets.running()
 
 
 @pytest.mark.parametrize(

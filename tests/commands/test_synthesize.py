@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import signal
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -209,3 +211,30 @@ def test_a_job_that_ends_badly_ends_the_command_by_its_kind(command: Command, ka
 def _queued(service: Service) -> list[dict[str, Any]]:
     jobs: list[dict[str, Any]] = service.http.get("/jobs", params={"status": "queued"}).json()["jobs"]
     return jobs
+
+
+def test_a_pipe_and_a_link_stay_what_they_are(command: Command, puppets: Puppets, tmp_path: Path) -> None:
+    """Audio goes through the pipe, by its name or its number, and into what the link points to."""
+    fifo, link, place = tmp_path / "pipe.flac", tmp_path / "link.flac", tmp_path / "place" / "linked.flac"
+    os.mkfifo(fifo)
+    place.parent.mkdir()
+    link.symlink_to(place)
+    heard: list[bytes] = []
+    reader = threading.Thread(target=lambda: heard.append(fifo.read_bytes()), daemon=True)
+    reader.start()
+    with puppets.finishing_all():
+        piped = command("synthesize Hello. -p mimic --json -o", fifo)
+    reader.join(30)
+    fetch = f"watch {json.loads(piped.out)['id']} -o"
+    linked = command(fetch, link)
+    out, inside = os.pipe()
+    numbered = Ended(command.started([*fetch.split(), f"/dev/fd/{inside}"], {}, pass_fds=[inside]))
+    os.close(inside)
+    with os.fdopen(out, "rb") as rest:
+        heard.append(rest.read())
+
+    assert [ended.code for ended in (piped, linked, numbered)] == [0, 0, 0], piped.errors + linked.errors
+    assert [soundfile.info(io.BytesIO(content)).duration for content in heard] == [0.5, 0.5]
+    assert soundfile.info(place).format == "FLAC"
+    assert (fifo.is_fifo(), link.is_symlink()) == (True, True)
+    assert {file.name for file in tmp_path.iterdir()} == {fifo.name, link.name, "place"}

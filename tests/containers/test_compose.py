@@ -1,6 +1,7 @@
 """docker-compose.yml: valid, hardened, and without a stand-in for Kaggle."""
 
 import contextlib
+import re
 import shlex
 import subprocess
 import sys
@@ -58,6 +59,23 @@ def test_every_service_is_locked_in(name: str) -> None:
     assert not service.keys() & {"privileged", "cap_add", "pid", "network_mode", "container_name"}
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
     assert (service["restart"], service["init"]) == ("unless-stopped", True)
+
+
+@pytest.mark.parametrize("image", ["api", "worker"])
+def test_memory_over_a_folder_of_the_image_can_be_written(image: str) -> None:
+    """Docker gives such a tmpfs to root, with the mode that it is told, or that the folder has where it is older."""
+    made = next(rest for keyword, rest in stages()[image] if keyword == "RUN" and "install --directory" in rest)
+    modes = {
+        folder: mode
+        for mode, folders in re.findall(r"install --directory .*?--mode (\d+) ([^&]*)", made)
+        for folder in folders.split()
+    }
+    assert modes.keys() == {"/audio", "/data"}
+    mounted = dict(mount.split(":", 1) for mount in SERVICES[image]["tmpfs"])
+    assert dict(stages()[image])["WORKDIR"] in modes.keys() & mounted.keys()
+    for folder in modes.keys() & mounted.keys():
+        assert "mode=1777" in mounted[folder].split(",")
+        assert modes[folder] == "1777"
 
 
 def test_only_the_api_is_published_and_only_to_this_machine() -> None:

@@ -1,30 +1,14 @@
 """Kaggle's credentials as a file that is mounted into a container, with the owner that it has outside."""
 
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from app.shared.errors import ConfigurationError
 from app.shared.settings import REAL_KAGGLE, load_settings
+from tests.containers.nobody import nobody
 from workers.hosts import kaggle_host
-
-_NOBODY = 65534
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Whoever runs the tests may be root, who reads everything."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(_NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
 
 
 @pytest.mark.parametrize("name", ["access_token", "kaggle.json"])

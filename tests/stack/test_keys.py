@@ -1,17 +1,22 @@
 """`kavox keys`, beside a service and without one."""
 
 import json
+import os
 import re
+import resource
 import stat
+import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
+from redis import Redis
 
 from app.shared.api_key import is_whole
+from app.shared.api_key_store import ApiKeyStore
 from tests.service import wait_for
 from tests.stack.conftest import StartServe
-from tests.stack.processes import kavox, lives
+from tests.stack.processes import KAVOX, clean_environment, kavox, lives
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +72,8 @@ def test_keys_are_made_before_anything_runs(tmp_path: Path, start_serve: StartSe
     [
         (["create", "a b"], 2, "'a b' cannot be a name"),
         (["create", "app", "--expires", "soon"], 2, "--expires soon: say 30m, 12h, 90d, 4w or never"),
-        (["create", "app", "--output", "nowhere/key"], 2, "--output nowhere/key: No such file or directory"),
+        (["create", "app", "--output", "nowhere/key"], 2, "--output nowhere/key: nothing can be written in"),
+        (["create", "app", "--output", "."], 2, "--output . is a directory; name a file"),
         (["revoke", "nobody"], 65, "there is no key with the id or name 'nobody'"),
     ],
 )
@@ -79,6 +85,45 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, arguments: list[str], c
     assert ended.stderr.startswith(f"kavox: {line}")
     assert ended.stderr.count("\n") == 1
     assert kavox(tmp_path, "keys", "list").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "stdout cannot be written: No space left on device"),
+        (["--output", "app.key"], "app.key cannot be written: File too large"),
+    ],
+)
+def test_a_key_that_nobody_gets_is_no_key(
+    tmp_path: Path, redis: Redis, redis_url: str, arguments: list[str], line: str
+) -> None:
+    """It would yet shut everybody out. A limit on the size of files stands for a full disk."""
+
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    command: list[str | Path] = [KAVOX, "keys", "create", "app", *arguments]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            command, cwd=tmp_path, preexec_fn=limit_files, stdout=full,
+            env=clean_environment(tmp_path, REDIS_URL=redis_url), stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+
+    assert (ended.returncode, ended.stderr) == (2, f"kavox: {line}\n")
+    assert ApiKeyStore(redis).list() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_key_goes_through_a_pipe(tmp_path: Path, redis_url: str) -> None:
+    """As into a keeper of secrets: `-o >(keeper)`."""
+    out, inside = os.pipe()
+    command: list[str | Path] = [KAVOX, "keys", "create", "app", "-o", f"/dev/fd/{inside}"]
+    environment = clean_environment(tmp_path, REDIS_URL=redis_url)
+    subprocess.run(command, cwd=tmp_path, env=environment, pass_fds=[inside], check=True)
+    os.close(inside)
+    with os.fdopen(out) as keeper:
+        assert is_whole(keeper.read().strip())
 
 
 def test_a_redis_that_is_away_is_one_line(tmp_path: Path) -> None:

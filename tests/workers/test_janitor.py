@@ -1,5 +1,8 @@
 """What is left behind is found by its name, and nothing else is touched."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +24,22 @@ from workers.kaggle_datasets import KaggleDatasets
 from workers.run import Run
 from workers.run_store import RunStore
 from workers.voice_records import VoiceRecords
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+import obstore
+from app.shared.audio_store import AudioStore
+
+def speech():
+    yield bytes(6_000_000)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+store = AudioStore.open(None, Path(sys.argv[1]))
+store.put("spoken.wav", b"RIFF")
+store.put("one#1and a half.wav", b"RIFF")
+obstore.put(store._store, sys.argv[2], speech())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +104,49 @@ def test_datasets_of_voices_that_nobody_knows_are_deleted(redis: Redis, emulator
     states = [datasets.state(slug) for slug in (datasets.slug(known), datasets.slug(young), others)]
     assert DatasetState.ABSENT not in states
     assert datasets.state(datasets.slug(orphan)) is DatasetState.ABSENT
+
+
+@pytest.mark.parametrize("failing", ["DeleteKernel", "DeleteDataset"])
+def test_an_orphan_that_cannot_be_deleted_keeps_no_other(
+    redis: Redis, emulator: Emulator, tmp_path: Path, failing: str
+) -> None:
+    """Whichever is the first that the host does not delete, it alone is left for the next time."""
+    host = host_at(emulator.url)
+    datasets = KaggleDatasets(host.client)
+    recording = tmp_path / "recording.wav"
+    recording.write_bytes(b"RIFF of a voice")
+    orphans = [f"kavox-{id_from(99)}" for _ in range(3)]
+    for slug in orphans:
+        emulator.script("COMPLETE")
+        host.push(make_push(slug=slug))
+    voices = [datasets.slug(f"voice-{id_from(99)}") for _ in range(3)]
+    for slug in voices:
+        datasets.create(slug, recording)
+
+    def left() -> tuple[int, int]:
+        return len(host.slugs("kavox-") & set(orphans)), len(datasets.slugs() & set(voices))
+
+    emulator.fault(call=failing, kind="http_500_json")
+    clean(redis, emulator, tmp_path)
+    assert left() == ((1, 0) if failing == "DeleteKernel" else (0, 1))
+    redis.delete(keys.SWEPT + host.name)
+    clean(redis, emulator, tmp_path)
+    assert left() == (0, 0)
+
+
+def test_audio_that_a_killed_worker_has_not_finished_is_deleted(
+    redis: Redis, emulator: Emulator, tmp_path: Path
+) -> None:
+    """An hour after it was last written to, wherever it lies; all else stays."""
+    for name in ("a.wav", "voices/b.wav", "young.wav"):
+        subprocess.run([sys.executable, "-c", DYING, str(tmp_path), name], check=False)
+    for path in tmp_path.rglob("*.wav*"):
+        if "young" not in path.name:
+            os.utime(path, (time.time() - 3700,) * 2)
+    files = {path.name for path in tmp_path.rglob("*.wav*")}
+    assert files == {"spoken.wav", "one#1and a half.wav", "a.wav#1", "b.wav#1", "young.wav#1"}
+    clean(redis, emulator, tmp_path)
+    assert files - {path.name for path in tmp_path.rglob("*.wav*")} == {"a.wav#1", "b.wav#1"}
 
 
 def test_jobs_of_a_run_that_is_gone_are_rescued(redis: Redis, redis_url: str) -> None:

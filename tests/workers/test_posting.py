@@ -4,12 +4,14 @@ There is no name server to ask here, so what names stand for is said by the test
 """
 
 import asyncio
+import gc
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from http.cookiejar import Cookie
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,38 @@ def test_nobody_there_is_an_attempt_that_failed(url: str) -> None:
     attempt = post(url.format(free=free_port(LOOPBACK)), LOOPBACK)
     assert attempt.error is not None
     assert (attempt.status, attempt.error["code"]) == (None, "webhook_unreachable")
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "Mon, 01 Jan 99999999999 00:00:00 GMT", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999", "Mon, 32 Jan 2026 25:61:61 GMT", "9" * 400, "-1", "soon", "",
+    ],
+)  # fmt: skip
+def test_a_senseless_wish_to_be_left_alone_undoes_no_delivery(when: str) -> None:
+    """The receiver has the message."""
+    with receiving(headers={"Retry-After": when}) as receiver:
+        attempt = post(f"http://{LOOPBACK}:{receiver.port}/", LOOPBACK)
+    assert (attempt.status, attempt.error) == (200, None)
+
+
+def test_no_cookie_is_kept() -> None:
+    """A receiver that sets one with every answer would else fill the worker's memory."""
+
+    async def cookies_after(urls: list[str]) -> int:
+        poster = Poster(AllowedHosts.parse(LOOPBACK), timeout_seconds=5)
+        try:
+            for url in urls:
+                assert (await poster.post(url, b"{}", {})).attempt.status == 200
+            gc.collect()
+            return sum(type(thing) is Cookie and thing.name == "unwanted" for thing in gc.get_objects())
+        finally:
+            await poster.aclose()
+
+    with receiving(headers={"Set-Cookie": "unwanted=it; Max-Age=99999"}) as receiver:
+        urls = [f"http://{LOOPBACK}:{receiver.port}/{number}/" for number in range(3)]
+        assert asyncio.run(cookies_after(urls)) == 0
 
 
 @pytest.fixture
