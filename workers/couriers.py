@@ -34,6 +34,7 @@ from app.shared.job_view import job_view
 from app.shared.settings import Settings
 from app.shared.webhook import JOB, WebhookEvent
 from app.shared.webhook_secrets import signing_secrets
+from workers.outages import tell
 from workers.outbox import Outbox
 from workers.posting import Posted, Poster
 from workers.stopping import Stopping
@@ -103,7 +104,7 @@ class Couriers:
                 try:
                     taken = list(await asyncio.to_thread(self._outbox.claim, free))
                 except RedisError as error:
-                    log.debug("nothing delivered", error=str(error))
+                    tell("nothing delivered", error)
                     pause = _OUTAGE_SECONDS
             for delivery in taken:
                 task = asyncio.create_task(self._deliver(delivery, poster))

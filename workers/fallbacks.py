@@ -15,10 +15,11 @@ from redis import Redis
 
 from app.shared import keys
 from app.shared.errors import QuotaExhausted
-from app.shared.job import Job, JobStatus, change, from_fields, speech_fields
+from app.shared.job import Job, JobStatus, change, speech_fields
 from app.shared.job_queue import JobQueue
 from app.shared.presence import local_providers_of_living
 from app.shared.transition import LANE_LUA, SHOW_LUA, flat
+from workers.job_records import read_job
 
 log = structlog.get_logger()
 
@@ -56,8 +57,7 @@ class Fallbacks:
         speakable = local_providers_of_living(self._redis)
         woken = set()
         for job_id in sorted(waiting):
-            fields = cast("dict[str, str]", self._redis.hgetall(keys.JOB + job_id))
-            job = from_fields(fields) if fields else None
+            job = read_job(self._redis, job_id)
             if job and job.fallback and job.fallback.provider in speakable:
                 moved = _fallen_back(job, pause)
                 stored = flat({**speech_fields(moved), **change(group="", result_key="")})

@@ -9,6 +9,8 @@ Done right after a run is published, and by the sweep for whatever else has ende
 workers at once.
 """
 
+import hashlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,29 +31,33 @@ from app.shared.audio_formats import (
     kept_names,
 )
 from app.shared.audio_store import AudioStore
-from app.shared.conversion import keep, provenance
+from app.shared.conversion import keep_beside
 from app.shared.errors import ConversionFailed, Gone, KavoxError
-from app.shared.job import Job, JobStatus, change, from_fields
+from app.shared.job import Job, JobStatus, change
 from app.shared.job_queue import JobQueue
 from app.shared.metrics import count
 from app.shared.result_cache import FORGET, PREFIX, Entry
 from app.shared.scratch import Scratch
 from app.shared.submission import LEADER_SECONDS
 from app.shared.transition import LANE_LUA, TRANSITION, transition_arguments
-from workers.outputs import sha256_of
+from workers.job_records import read_job
 
 log = structlog.get_logger()
 
-# Takes a leader that leads no longer, and one of its followers, which is spoken in its place.
+# Takes a leader that leads no longer, and one of its followers, which is spoken in its place. One that may be spoken
+# elsewhere for want of quota is spoken for itself, and leads nobody: it may turn out as another speech. Answers
+# 'leads', 'alone', or nil for a job that does not follow any more.
 _LEAD = f"""{LANE_LUA}
 local old, new = ARGV[1], ARGV[2]
 local key = '{keys.JOB}' .. new
 local job = redis.call('HMGET', key, 'status', 'follows', 'lane', 'caller', 'score', 'deadline', 'result_key')
 redis.call('SREM', '{keys.FOLLOWERS}' .. old, new)
-if job[1] ~= '{JobStatus.QUEUED}' or job[2] ~= old then return 0 end
+if job[1] ~= '{JobStatus.QUEUED}' or job[2] ~= old then return end
 redis.call('HDEL', key, 'follows')
 enter_lane(new, job[3], job[4], job[5], job[6])
 redis.call('SADD', '{keys.LANES}', job[3])
+redis.call('PUBLISH', '{keys.CHANGED_JOB}', new)
+if redis.call('HEXISTS', key, 'fallback') == 1 then return 'alone' end
 redis.call('SET', '{keys.LEADER}' .. job[7], new, 'EX', {LEADER_SECONDS})
 local others = redis.call('SMEMBERS', '{keys.FOLLOWERS}' .. old)
 for _, other in ipairs(others) do
@@ -61,8 +67,7 @@ for _, other in ipairs(others) do
 end
 redis.call('DEL', '{keys.FOLLOWERS}' .. old)
 redis.call('SREM', '{keys.FOLLOWED}', old)
-redis.call('PUBLISH', '{keys.CHANGED_JOB}', new)
-return 1
+return 'leads'
 """
 
 # Takes a leader. Nobody need look after it any more once nobody follows it.
@@ -71,8 +76,8 @@ if redis.call('EXISTS', '{keys.FOLLOWERS}' .. ARGV[1]) == 0 then redis.call('SRE
 """
 
 _AT_ONCE = 200
-# Other formats may have to be made of kept speech, and the rest of the sweep waits meanwhile.
-_KEPT_SECONDS = 3.0
+# Other formats may have to be made of the speech, and the rest of the sweep waits meanwhile: after so long it goes on.
+_SWEPT_SECONDS = 3.0
 
 
 class Followers:
@@ -89,36 +94,43 @@ class Followers:
         self._forget = redis.register_script(FORGET)
 
     def settle_all(self) -> None:
-        """Ends what waits for a synthesis that has ended, and some of what waits for kept speech."""
-        until = time.monotonic() + _KEPT_SECONDS
+        """Ends some of what waits for kept speech, and for a synthesis that has ended."""
+        until = time.monotonic() + _SWEPT_SECONDS
         for leader_id in self._redis.sscan_iter(keys.FOLLOWED, match=f"{PREFIX}*", count=1000):
-            self._settle_followers(leader_id, self._kept(leader_id))
+            self._settle_followers(leader_id, self._kept(leader_id), until)
             if time.monotonic() > until:
                 break
-        self.settle(cast("list[str]", self._redis.srandmember(keys.FOLLOWED, _AT_ONCE)))
+        some = cast("list[str]", self._redis.srandmember(keys.FOLLOWED, _AT_ONCE))
+        self.settle(some, until=time.monotonic() + _SWEPT_SECONDS)
 
-    def settle(self, leaders: Sequence[str]) -> None:
-        """Ends what waits for those of these jobs that have ended."""
+    def settle(self, leaders: Sequence[str], *, until: float = math.inf) -> None:
+        """Ends what waits for those of these jobs that have ended; from `until` on, of `time.monotonic()`, one of what
+        waits for each, and the sweep does the rest."""
         followed = self._redis.smismember(keys.FOLLOWED, list(leaders)) if leaders else []
         for leader_id in (leader for leader, is_followed in zip(leaders, followed, strict=True) if is_followed):
             if leader_id.startswith(PREFIX):
                 continue
             leader = self._read(leader_id)
             if leader is None or leader.status.terminal:
-                self._settle_followers(leader_id, leader)
+                self._settle_followers(leader_id, leader, until)
 
-    def _settle_followers(self, leader_id: str, leader: Job | None) -> None:
+    def _settle_followers(self, leader_id: str, leader: Job | None, until: float) -> None:
         members = cast("set[str]", self._redis.smembers(keys.FOLLOWERS + leader_id))
         jobs = sorted(filter(None, map(self._read, members)), key=lambda job: job.lane_score)
         for job in (job for job in jobs if job.status is JobStatus.QUEUED):
             try:
-                alone = leader is None or not self._end_like(leader, job)
-                if alone and self._lead(args=[leader_id, job.id]):
+                if leader is not None and self._end_like(leader, job):
+                    if time.monotonic() > until:
+                        return
+                    continue
+                spoken = self._lead(args=[leader_id, job.id])
+                if spoken:
                     self._queue.wake_lane(job.speech.lane)
+                if spoken == "leads":
                     return
-            except KavoxError as error:
-                # The sweep comes back to it.
-                log.warning("shared speech not given yet", job=job.id, leader=leader_id, detail=error.detail)
+            except (KavoxError, OSError) as error:
+                # No room on the disk, mostly. The sweep comes back to it.
+                log.warning("shared speech not given yet", job=job.id, leader=leader_id, detail=str(error))
                 return
         # Kept speech may have been asked for meanwhile: those who came since stay.
         if members:
@@ -143,11 +155,12 @@ class Followers:
         return False
 
     def _succeed(self, leader: Job, job: Job) -> None:
-        audio = leader.audio or {}
-        for wanted in {WAV, audio["format"]}:
-            names = (kept_name(file_id, audio, FORMATS[wanted]) for file_id in (leader.id, job.id))
+        audio, wanted = leader.audio or {}, audio_format(job.speech.format)
+        # Another format is made beside the leader's own wav, so that the next one who waits for it finds it.
+        shown = self._in_format(leader, wanted)
+        for one in {WAV, wanted.name}:
+            names = (kept_name(file_id, audio, FORMATS[one]) for file_id in (leader.id, job.id))
             self._audio.copy(*names)
-        shown = self._in_format(replace(job, run=leader.run), audio, audio_format(job.speech.format))
         met = self._end(job, JobStatus.SUCCEEDED, audio=shown, run=leader.run, cached=True, progress=1.0)
         if met == JobStatus.QUEUED:
             count(self._redis, "gpu_seconds_saved", amount=leader.gpu_seconds)
@@ -156,19 +169,23 @@ class Followers:
             # Cancelled meanwhile, or given up.
             self._audio.delete(*kept_names(job.id, audio))
 
-    def _in_format(self, job: Job, audio: Mapping[str, Any], wanted: AudioFormat) -> Mapping[str, Any]:
-        """What the job shows of the audio, which is made into its own format where that is another one."""
+    def _in_format(self, leader: Job, wanted: AudioFormat) -> Mapping[str, Any]:
+        """What a job shows of the leader's audio in this format, in which it is kept from now on."""
+        audio = leader.audio or {}
         if wanted.name == audio["format"]:
             return audio
         wav = {**audio, **checked_wav(audio), "format": WAV}
         wav.pop("wav", None)
         if wanted.name == WAV:
             return wav
-        with self._scratch.folder() as folder:
-            source, made = folder / "source.wav", folder / "made"
-            self._audio.download(kept_name(job.id, audio, FORMATS[WAV]), source)
-            rate = keep(self._audio, kept_name(job.id, audio, wanted), source, made, wanted, provenance(job))
-            return converted(wav, wanted, rate, made.stat().st_size, sha256_of(made))
+        name = kept_name(leader.id, audio, wanted)
+        if not self._audio.has(name):
+            keep_beside(self._audio, self._scratch, leader, wanted)
+        size, digest = 0, hashlib.sha256()
+        for piece in self._audio.pieces(name):
+            size += len(piece)
+            digest.update(piece)
+        return converted(wav, wanted, wanted.rate_for(wav["sample_rate"]), size, digest.hexdigest())
 
     def _end(self, job: Job, to: JobStatus, **fields: object) -> str:
         """The status that was met."""
@@ -198,5 +215,4 @@ class Followers:
         return None
 
     def _read(self, job_id: str) -> Job | None:
-        fields = cast("dict[str, str]", self._redis.hgetall(keys.JOB + job_id))
-        return from_fields(fields) if fields else None
+        return read_job(self._redis, job_id)

@@ -81,8 +81,15 @@ class KeptSpeech:
 
     def tidy(self) -> None:
         """Drops what nobody has asked for during the retention time, and deletes the files of all that was dropped."""
-        self._expire(args=[repr(time.time() - self._hours * 3600), _AT_ONCE])
-        self._note_unanswered()
+        try:
+            self._expire(args=[repr(time.time() - self._hours * 3600), _AT_ONCE])
+            self._note_unanswered()
+        finally:
+            # On a disk that is full, Redis writes nothing down before there is room.
+            self._delete_dropped()
+
+    def _delete_dropped(self) -> None:
+        deleted = []
         for stem in cast("list[str]", self._redis.srandmember(keys.REMOVED_RESULTS, _AT_ONCE)):
             file_id, _, sha256 = stem.partition(":")
             try:
@@ -90,7 +97,9 @@ class KeptSpeech:
             except StoreUnavailable as error:
                 log.warning("kept audio not removed yet", file=file_id, detail=error.detail)
                 continue
-            self._redis.srem(keys.REMOVED_RESULTS, stem)
+            deleted.append(stem)
+        if deleted:
+            self._redis.srem(keys.REMOVED_RESULTS, *deleted)
 
     def _note_unanswered(self) -> None:
         """Copies that were made for a job which was never written, because its API process died, may go."""

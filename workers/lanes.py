@@ -10,6 +10,7 @@ from redis import Redis
 
 from app.shared import keys
 from workers.batch import Candidate, by_precedence
+from workers.job_records import UNREADABLE, end_unreadable
 
 # The sweep looks more often than that, so that the note stays for as long as it is true.
 _BUSY_SECONDS = 15
@@ -86,11 +87,19 @@ class Lanes:
             for job_id, _ in (head for queue in heads for head in queue):
                 pipeline.hmget(keys.JOB + job_id, "created_at", "seconds", "source_bytes", "group")
             facts = iter(pipeline.execute())
-        return {
-            caller: [_candidate(job_id, caller, score, *next(facts)) for job_id, score in queue]
+        found = {
+            caller: [one for job_id, score in queue if (one := self._candidate(job_id, caller, score, next(facts)))]
             for caller, queue in zip(callers, heads, strict=True)
-            if queue
         }
+        return {caller: queue for caller, queue in found.items() if queue}
+
+    def _candidate(self, job_id: str, caller: str, score: float, facts: Sequence[str | None]) -> Candidate | None:
+        """None for a job that cannot be read, and has failed."""
+        try:
+            return _candidate(job_id, caller, score, *facts)
+        except UNREADABLE:
+            end_unreadable(self._redis, job_id)
+            return None
 
     def _served(self, callers: Iterable[str]) -> dict[str, float]:
         """Whoever has been away starts at the least that those had who waited."""

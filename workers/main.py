@@ -12,15 +12,17 @@ from functools import partial
 from types import TracebackType
 
 import structlog
+from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
-from rq.exceptions import StopRequested
+from rq.exceptions import AbandonedJobError, StopRequested
 from rq.job import Job
 
 from app.shared.errors import ConfigurationError
 from app.shared.job_queue import QUEUE
 from app.shared.logs import set_up_logs
 from app.shared.presence import ANNOUNCED_EVERY_SECONDS, announce, depart
+from workers.outages import tell
 from workers.runtime import Runtime, runtime
 from workers.stopping import Stopping
 from workers.sweep import PERIOD_SECONDS
@@ -31,12 +33,30 @@ EXIT_CONFIGURATION = 78
 log = structlog.get_logger()
 
 
+# Longer than a run and all that it may wait for on its way. RQ has nobody renew the sign of life of a task under way,
+# and would give one of more than seven minutes up as abandoned.
+_LONGEST_TASK_SECONDS = 24 * 3600
+
+
 class RunWorker(SimpleWorker):
     """RQ's worker without a child process; a stop request also reaches the run that it carries."""
 
     # RQ would wait for up to a minute after Redis has come back.
     max_connection_wait_time = 2.0
-    stopping: Stopping
+
+    def __init__(self, connection: Redis, stopping: Stopping) -> None:
+        # RQ waits for a silent server for as long as the worker's entry lives, 415 s unless told otherwise.
+        super().__init__(
+            [Queue(QUEUE, connection=connection)],
+            connection=connection,
+            worker_ttl=30,
+            exception_handlers=[_note_failure],
+        )
+        self.stopping = stopping
+        self.log_job_description = False
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002  # RQ's names
+        return _LONGEST_TASK_SECONDS
 
     def handle_warm_shutdown_request(self) -> None:
         self.stopping.request()
@@ -82,16 +102,7 @@ def _heed_signals(stopping: Stopping) -> None:
 def _work(parts: Runtime) -> bool:
     """Takes wake-ups until a stop request or an error that RQ gives up on; False when Redis did not answer at all."""
     try:
-        # RQ waits for a silent server for as long as the worker's entry lives, 415 s unless told otherwise.
-        worker = RunWorker(
-            [Queue(QUEUE, connection=parts.rq_connection)],
-            connection=parts.rq_connection,
-            worker_ttl=30,
-            exception_handlers=[_note_failure],
-        )
-        worker.stopping = parts.stopping
-        worker.log_job_description = False
-        worker.work(logging_level=None)
+        RunWorker(parts.rq_connection, parts.stopping).work(logging_level=None)
     except StopRequested:
         parts.stopping.request()
     except RedisError as error:
@@ -102,7 +113,9 @@ def _work(parts: Runtime) -> bool:
 
 def _note_failure(_job: Job, _kind: type[BaseException], error: BaseException, _trace: TracebackType) -> bool:
     """RQ's own line quotes the error, and is cut short for that. True: RQ goes on with its own handling."""
-    log.error("task failed", exc_info=error)
+    # What a killed worker had under way the sweep has given to another one long before RQ misses it.
+    if not isinstance(error, AbandonedJobError):
+        log.error("task failed", exc_info=error)
     return True
 
 
@@ -111,7 +124,7 @@ def _keep_announcing(parts: Runtime) -> None:
         try:
             announce(parts.redis, parts.presence)
         except RedisError as error:
-            log.debug("sign of life not given", error=str(error))
+            tell("sign of life not given", error)
         if parts.stopping.wait(ANNOUNCED_EVERY_SECONDS):
             break
     try:
@@ -125,7 +138,7 @@ def _keep_sweeping(parts: Runtime) -> None:
         try:
             parts.sweep.sweep()
         except RedisError as error:
-            log.debug("sweep skipped", error=str(error))
+            tell("sweep skipped", error)
         except Exception:
             log.exception("sweep failed")
         if parts.stopping.wait(PERIOD_SECONDS):

@@ -37,17 +37,16 @@ class Retention:
         self._logs.expire(self._hours)
 
     def _expire_audio(self) -> None:
-        for job in jobs_before(self._redis, keys.FINISHED, self._hours):
-            if self._is_of_open_batch(job):
-                # Its audio is fetched with that of the others, so the time counts anew.
-                self._redis.zadd(keys.FINISHED, {job.id: time.time()}, xx=True)
-                continue
-            if not self._removed(job):
-                continue
-            with self._redis.pipeline() as pipeline:
-                pipeline.zadd(keys.EXPIRED, {job.id: job.finished_at or 0.0})
-                pipeline.zrem(keys.FINISHED, job.id)
-                pipeline.execute()
+        # All files first: on a disk that is full, Redis writes nothing down before there is room.
+        with self._redis.pipeline() as pipeline:
+            for job in jobs_before(self._redis, keys.FINISHED, self._hours):
+                if self._is_of_open_batch(job):
+                    # Its audio is fetched with that of the others, so the time counts anew.
+                    pipeline.zadd(keys.FINISHED, {job.id: time.time()}, xx=True)
+                elif self._removed(job):
+                    pipeline.zadd(keys.EXPIRED, {job.id: job.finished_at or 0.0})
+                    pipeline.zrem(keys.FINISHED, job.id)
+            pipeline.execute()
 
     def _is_of_open_batch(self, job: Job) -> bool:
         if not job.batch:

@@ -44,15 +44,22 @@ end
 
 # Takes run, lease, lane's pause, open runs, lane's busy note, ended runs; token, lease ms, most runs, now, created_at,
 # run id, ids of jobs as JSON, fields of each job as JSON, fields of the run as JSON, the least speech that a caller who
-# waits has been given, in seconds.
+# waits has been given, in seconds, the kind of its sessions.
 # Answers the jobs that were taken as JSON, 'paused', 'busy' or 'empty'. The speech is put down to its callers.
 CLAIM = f"""{TRANSITION_LUA}
 local before = redis.call('HGET', KEYS[1], 'jobs')
 if before then return before end
 if redis.call('EXISTS', KEYS[3]) == 1 then return 'paused' end
 local most, open = tonumber(ARGV[3]), redis.call('ZCARD', KEYS[4])
--- Runs that wait to be published hold no session; but where none can be, no more machines are to be paid for.
-if open >= most or open + redis.call('ZCARD', KEYS[6]) >= 2 * most then return 'busy' end
+if open >= most then return 'busy' end
+-- Runs that wait to be published hold no session; but where none can be, no more machines are to be paid for. Those of
+-- other kinds say nothing of this one: Kaggle may be silent, and one's own GPU do well.
+for _, id in ipairs(redis.call('ZRANGE', KEYS[6], 0, -1)) do
+  local run = redis.call('HMGET', '{keys.RUN}' .. id, 'gpu', 'own_gpu')
+  local kind = run[1] == 'true' and 'gpu' or run[2] == 'true' and 'own_gpu' or 'cpu'
+  if kind == ARGV[11] then open = open + 1 end
+end
+if open >= 2 * most then return 'busy' end
 local taken, spent = {{}}, {{}}
 local shown = cjson.decode(ARGV[8])
 for _, id in ipairs(cjson.decode(ARGV[7])) do

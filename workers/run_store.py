@@ -21,10 +21,11 @@ from redis.exceptions import ResponseError
 
 from app.shared import eta, keys
 from app.shared.errors import LeaseLost
-from app.shared.job import Job, JobStatus, Phase, change, from_fields
+from app.shared.job import Job, JobStatus, Phase, change
 from app.shared.metrics import SIZES, count, observe
 from app.shared.transition import flat, transition_arguments
 from workers import run_scripts
+from workers.job_records import readable
 from workers.run import ENDED, SESSIONS, Run, stored
 
 log = structlog.get_logger()
@@ -110,7 +111,7 @@ class RunStore:
                 self._token(run.id), LEASE_SECONDS * 1000, most_runs, repr(now), repr(run.created_at), run.id,
                 json.dumps(list(job_ids)),
                 json.dumps(flat(change(phase=Phase.PUSHING, waiting=None, run=run.view(engine)))),
-                json.dumps(flat(run.to_fields())), repr(floor),
+                json.dumps(flat(run.to_fields())), repr(floor), run.sessions,
             ],
         )  # fmt: skip
         if taken in set(Refused):
@@ -272,7 +273,8 @@ class RunStore:
         with self._redis.pipeline(transaction=False) as pipeline:
             for job_id in ids:
                 pipeline.hgetall(keys.JOB + job_id)
-            return [from_fields(fields) for fields in pipeline.execute() if fields]
+            found = zip(ids, pipeline.execute(), strict=True)
+        return [job for job_id, fields in found if (job := readable(self._redis, job_id, fields))]
 
     def _transition(self, run: Run, job: Job, to: JobStatus, now: float, fields: dict[str, str]) -> bool:
         met = self._write("SETTLE", run, [], [run.id, *transition_arguments(job.id, to, now, fields)])

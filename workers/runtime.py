@@ -41,6 +41,7 @@ from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.sweep import Sweep
 from workers.synthesis import Synthesis
+from workers.unserved import Unserved
 from workers.verdicts import Verdicts
 from workers.voice_records import VoiceRecords
 
@@ -106,6 +107,7 @@ class Runtime:
             datasets=datasets,
             settings=settings,
         )
+        unserved = Unserved(redis=self.redis, runs=runs, lanes=lanes, verdicts=verdicts, hosts=hosts, settings=settings)
         kept_speech = KeptSpeech(self.redis, audio, settings)
         followers = Followers(self.redis, audio, self.queue, scratch)
         self.couriers = Couriers(self.redis, settings, self.stopping)
@@ -119,6 +121,7 @@ class Runtime:
             followers=followers,
             janitor=janitor,
             quota=quota,
+            unserved=unserved,
         )
         self.synthesis = Synthesis(
             settings=settings,
@@ -143,6 +146,7 @@ class Runtime:
                 kept_speech=kept_speech,
                 followers=followers,
             ),
+            unserved=unserved,
             machine=machine,
             is_gone=lambda other: is_machine_gone(self.redis, other),
             stopping=self.stopping,

@@ -36,6 +36,7 @@ from workers.run import Run, Step
 from workers.run_store import LEASE_SECONDS, RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Interrupted, Stopping
+from workers.unserved import Unserved
 from workers.verdicts import Verdicts
 from workers.watch import Watch
 
@@ -65,6 +66,7 @@ class Synthesis:
         setbacks: Setbacks,
         verdicts: Verdicts,
         publisher: Publisher,
+        unserved: Unserved,
         machine: str,
         is_gone: Callable[[str], bool],
         stopping: Stopping,
@@ -82,6 +84,7 @@ class Synthesis:
         self._setbacks = setbacks
         self._verdicts = verdicts
         self._publisher = publisher
+        self._unserved = unserved
         self._machine = machine
         self._is_gone = is_gone
         self._stopping = stopping
@@ -98,7 +101,10 @@ class Synthesis:
     def resume(self, run_id: str) -> None:
         """Takes over a run that nobody owns, if it can be carried from here, and goes on from its recorded step."""
         run = self._runs.look_up(run_id)
-        if run is None or run.host not in self._hosts:
+        if run is None:
+            return
+        if run.host not in self._hosts:
+            self._unserved.give_up(run)
             return
         abandoned = (
             time.time() - run.created_at > run.timeout_seconds(self._settings.run_timeout_minutes) + _ABANDONED_SECONDS
@@ -128,11 +134,12 @@ class Synthesis:
         try:
             if run.step is Step.PUSHING:
                 run = self.look_for_kernel(run, lease)
-            if run.step is Step.CLAIMED and not self._runs.jobs(run):
-                self._runs.close(run)
-                return
             if run.step is Step.CLAIMED:
                 with self._references(run, lease) as references:
+                    # Asked after what may have taken minutes: nobody may want it any more.
+                    if not self._runs.jobs(run):
+                        self._runs.close(run)
+                        return
                     run = self.push(run, self.inject(run), references, lease)
             if run.step is Step.PUSHED:
                 run = self.follow(run, lease)

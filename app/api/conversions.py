@@ -14,9 +14,9 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from app.api.problems import ConversionPending
-from app.shared.audio_formats import FORMATS, WAV, AudioFormat, kept_name
+from app.shared.audio_formats import WAV, AudioFormat, kept_name
 from app.shared.audio_store import AudioStore
-from app.shared.conversion import join, keep, provenance
+from app.shared.conversion import join, keep_beside
 from app.shared.errors import Gone, KavoxError
 from app.shared.job import Job
 from app.shared.scratch import Scratch
@@ -63,7 +63,7 @@ class Conversions:
             # What the job announces was made by its worker: another file in its place would not be what was announced.
             if wanted.name in {WAV, audio["format"]}:
                 raise
-        make = partial(self._make, name, job, wanted)
+        make = partial(keep_beside, self._audio, self._scratch, job, wanted)
         return await self._made(name, wanted, make, self._conversions, patience_seconds)
 
     async def joined(
@@ -120,17 +120,6 @@ class Conversions:
             # Nobody may be waiting any more who would hear of it.
             level = log.warning if isinstance(error, KavoxError) else log.error
             level("conversion failed", name=name, error=str(error))
-
-    def _make(self, name: str, job: Job, wanted: AudioFormat) -> None:
-        wav_name = kept_name(job.id, job.audio or {}, FORMATS[WAV])
-        with self._scratch.folder() as folder:
-            wav = folder / "source.wav"
-            self._audio.download(wav_name, wav)
-            keep(self._audio, name, wav, folder / "made", wanted, provenance(job))
-        if not self._audio.has(wav_name):
-            # It expired meanwhile. Retention removes the wav first: what is kept while the wav is there goes with it.
-            self._audio.delete(name)
-            raise Gone("the audio is no longer stored", code="audio_expired")
 
     def _join(
         self,

@@ -14,12 +14,13 @@ import numpy as np
 import soundfile
 import soxr
 
-from app.shared.audio_formats import AudioFormat
+from app.shared.audio_formats import FORMATS, WAV, AudioFormat, kept_name
 from app.shared.audio_store import AudioStore
 from app.shared.batch import Batch
-from app.shared.errors import ConversionFailed, StorageFull
+from app.shared.errors import ConversionFailed, Gone, StorageFull
 from app.shared.job import Job
 from app.shared.result_cache import spoken_job
+from app.shared.scratch import Scratch
 
 _BLOCK_SECONDS = 1
 # Read as what they are, samples pass unchanged; as floats they would be rounded on their way back. Encoders that lose
@@ -90,6 +91,22 @@ def keep(store: AudioStore, name: str, source: Path, target: Path, wanted: Audio
     if not store.put_new(name, target):
         store.download(name, target)
     return rate
+
+
+def keep_beside(store: AudioStore, scratch: Scratch, job: Job, wanted: AudioFormat) -> None:
+    """Makes `wanted` of a finished job's wav, or of kept speech in the place of one, and keeps it beside that.
+
+    Raises what `keep` raises, and OSError where there is no room for files on their way.
+    """
+    audio = job.audio or {}
+    wav, name = kept_name(job.id, audio, FORMATS[WAV]), kept_name(job.id, audio, wanted)
+    with scratch.folder() as folder:
+        store.download(wav, folder / "source.wav")
+        keep(store, name, folder / "source.wav", folder / "made", wanted, provenance(job))
+    if not store.has(wav):
+        # It expired meanwhile. Retention removes the wav first: what is kept while the wav is there goes with it.
+        store.delete(name)
+        raise Gone("the audio is no longer stored", code="audio_expired")
 
 
 def convert(source: Path, target: Path, wanted: AudioFormat, tags: Mapping[str, str]) -> int:

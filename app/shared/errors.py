@@ -8,6 +8,7 @@
     │   ├── InputsMissing         the kernel was taken without a dataset that was there a moment ago
     │   ├── SessionsTaken         every session of the account is busy: the jobs wait
     │   ├── QuotaExhausted        the week's GPU quota is used up: the jobs wait
+    │   ├── HostGone              no worker of the service can run on the job's host any more
     │   ├── StoreUnavailable      Redis does not answer, or refuses to write
     │   ├── StorageFull           no room for audio
     │   ├── TooManyRequests       the caller has used what its key may use; `retry_after` says for how long
@@ -121,6 +122,13 @@ class QuotaExhausted(Transient):
         "The quota comes back once a week, and the job then goes on by itself; providers without a GPU, and gpu: false "
         "where the provider runs locally, need none of it"
     )
+
+
+class HostGone(Transient):
+    """No worker has the job's host any more, as when credentials for Kaggle came or went."""
+
+    code = "host_gone"
+    remedy = "Send the job again: it is spoken where the service speaks now"
 
 
 class StoreUnavailable(Transient):

@@ -70,6 +70,7 @@
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
     kavox:machine:<machine>        string  a worker of that machine has been heard of lately
+    kavox:hosts                    hash    by host: when a worker was last heard of that can run on it
 
 The scripts build further names from the ones passed to them, so Redis Cluster is not supported.
 """
@@ -129,3 +130,4 @@ WEBHOOK_SECRETS = "kavox:webhook_secrets:"
 WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"
 MACHINE = "kavox:machine:"
+HOSTS = "kavox:hosts"

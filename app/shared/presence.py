@@ -20,7 +20,7 @@ LIFETIME_SECONDS = 15
 ANNOUNCED_EVERY_SECONDS = 5
 
 MACHINE_SECONDS = 60
-"""How long a machine is waited for that no worker is heard from: time enough to start one again."""
+"""How long a machine or a host is waited for that no worker is heard from: time enough to start one again."""
 
 
 def new_name() -> str:
@@ -44,6 +44,7 @@ def announce(redis: Redis, presence: Presence) -> None:
     with redis.pipeline() as pipeline:
         pipeline.set(keys.WORKER + presence.name, json.dumps(asdict(presence)), ex=LIFETIME_SECONDS)
         pipeline.set(keys.MACHINE + presence.machine, "1", ex=MACHINE_SECONDS)
+        pipeline.hset(keys.HOSTS, mapping=dict.fromkeys(presence.hosts, time.time()))
         pipeline.zadd(keys.WORKERS, {presence.name: time.time()})
         pipeline.zremrangebyscore(keys.WORKERS, "-inf", time.time() - 10 * LIFETIME_SECONDS)
         pipeline.execute()
@@ -65,6 +66,13 @@ def lives_here(redis: Redis) -> bool:
 def is_machine_gone(redis: Redis, machine: str) -> bool:
     """Whether no worker of that machine was heard of within MACHINE_SECONDS."""
     return not redis.exists(keys.MACHINE + machine)
+
+
+def silence_of(redis: Redis, host: str) -> float:
+    """For how many seconds no worker was heard of that can run on this host; of one that none has named, since now."""
+    now = time.time()
+    redis.hsetnx(keys.HOSTS, host, now)
+    return now - float(cast("str | None", redis.hget(keys.HOSTS, host)) or now)
 
 
 def local_providers_of_living(redis: Redis) -> set[str]:

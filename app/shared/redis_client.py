@@ -63,10 +63,14 @@ def connect_for_rq_worker(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_connect_timeout=2, health_check_interval=15)
 
 
+def is_away(error: RedisError) -> bool:
+    """Whether the server does not answer at all, or is starting."""
+    return isinstance(error, ConnectionError | TimeoutError | BusyLoadingError)
+
+
 def is_outage(error: RedisError) -> bool:
     """Whether the server is away, full or starting; anything else is a mistake of ours."""
-    refusals = ("MISCONF", "OOM", "LOADING", "READONLY")
-    return isinstance(error, ConnectionError | TimeoutError | BusyLoadingError) or str(error).startswith(refusals)
+    return is_away(error) or str(error).startswith(("MISCONF", "OOM", "LOADING", "READONLY"))
 
 
 def unavailable(error: RedisError) -> StoreUnavailable:

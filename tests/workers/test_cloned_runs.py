@@ -26,7 +26,7 @@ from tests.mimic import write_mimic
 from tests.recordings import encoded, tone
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
 from tests.workers.gates import quota_gate
-from tests.workers.jobs import make_job, read, submit
+from tests.workers.jobs import cancel, make_job, read, submit
 from workers.cancels import Cancels
 from workers.claim import Claims
 from workers.followers import Followers
@@ -44,6 +44,7 @@ from workers.run_store import RunStore
 from workers.setbacks import Setbacks
 from workers.stopping import Stopping
 from workers.synthesis import Synthesis
+from workers.unserved import Unserved
 from workers.verdicts import Verdicts
 from workers.voice_records import VoiceRecords
 
@@ -95,7 +96,7 @@ class Bench:
             url=self.emulator.url,
         )
 
-    def worker(self, kind: type[KaggleHost] = KaggleHost) -> Synthesis:
+    def worker(self, kind: type[KaggleHost] = KaggleHost, datasets: type[KaggleDatasets] = KaggleDatasets) -> Synthesis:
         host = self.host(kind)
         hosts, providers, stopping = {HOST: host}, load_providers(self.notebooks), Stopping()
         quota = quota_gate(self.redis, self.queue, self.settings, host.client, HOST)
@@ -122,7 +123,7 @@ class Bench:
             queue=self.queue,
             providers=providers,
             hosts=hosts,
-            recordings=Recordings(self.records, self.audio, {HOST: KaggleDatasets(host.client)}, self.scratch),
+            recordings=Recordings(self.records, self.audio, {HOST: datasets(host.client)}, self.scratch),
             claims=claims,
             cancels=Cancels(self.runs, hosts),
             setbacks=setbacks,
@@ -137,6 +138,14 @@ class Bench:
                 scratch=self.scratch,
                 kept_speech=KeptSpeech(self.redis, self.audio, self.settings),
                 followers=Followers(self.redis, self.audio, self.queue, self.scratch),
+            ),
+            unserved=Unserved(
+                redis=self.redis,
+                runs=self.runs,
+                lanes=self.lanes,
+                verdicts=verdicts,
+                hosts=hosts,
+                settings=self.settings,
             ),
             machine="here",
             is_gone=lambda _: False,
@@ -221,6 +230,21 @@ def test_a_voice_that_is_removed_right_before_the_push_fails_its_own_jobs_only(b
     assert theirs.error["code"] == "voice_deleted"
     assert (plain.status, cloned.status) == (JobStatus.SUCCEEDED, JobStatus.SUCCEEDED), (plain.error, cloned.error)
     assert bench.kernels() == []
+
+
+def test_a_job_that_is_cancelled_while_its_recording_is_uploaded_costs_no_session(bench: Bench) -> None:
+    """Nobody wants the run any more when its push would come."""
+    before = bench.emulator.stats()["pushes_accepted"]
+
+    class Slow(KaggleDatasets):
+        def create(self, slug: str, file: Path) -> None:
+            cancel(bench.url, job)
+            super().create(slug, file)
+
+    job = bench.submit(bench.voice())
+    (ended,) = bench.carry(bench.worker(datasets=Slow), job)
+    assert ended.status is JobStatus.CANCELED
+    assert bench.emulator.stats()["pushes_accepted"] == before
 
 
 def test_a_dataset_that_kaggle_never_attaches_fails_its_own_jobs_only(bench: Bench) -> None:

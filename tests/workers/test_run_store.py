@@ -89,6 +89,24 @@ def test_a_run_that_has_ended_holds_no_session(redis: Redis, redis_url: str) -> 
     assert claim(runs, [jobs[3]], most_runs=1) is Refused.BUSY
 
 
+def test_runs_that_cannot_be_published_hold_up_their_own_kind_alone(redis: Redis, redis_url: str) -> None:
+    """Kaggle's outputs cannot be fetched: the GPU of one's own goes on, and so does what needs none."""
+    runs, stuck, jobs = RunStore(redis, "worker"), [make_job() for _ in range(4)], [make_job() for _ in range(3)]
+    submit(redis_url, *stuck, *jobs)
+    for job in stuck:
+        run = runs.claim(replace(make_run(job), gpu=True), [job.id], most_runs=9, engine="engine")
+        assert isinstance(run, Run)
+        runs.record(run, step=Step.ENDED, ended_at=time.time())
+    on_kaggle, on_own_gpu, without = (make_run(job) for job in jobs)
+    on_kaggle, on_own_gpu = replace(on_kaggle, gpu=True), replace(on_own_gpu, own_gpu=True)
+    claims = [
+        runs.claim(run, [job.id], most_runs=2, engine="engine")
+        for run, job in zip((on_kaggle, on_own_gpu, without), jobs, strict=True)
+    ]
+    assert claims[0] is Refused.BUSY
+    assert all(isinstance(claim, Run) for claim in claims[1:])
+
+
 def test_a_run_has_one_owner(redis: Redis, redis_url: str) -> None:
     """Nobody takes over a run whose lease lives."""
     job = make_job()
