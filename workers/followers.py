@@ -40,7 +40,7 @@ from app.shared.result_cache import FORGET, PREFIX, Entry
 from app.shared.scratch import Scratch
 from app.shared.submission import LEADER_SECONDS
 from app.shared.transition import LANE_LUA, TRANSITION, transition_arguments
-from workers.job_records import is_under_way, read_job
+from workers.job_records import read_job
 
 log = structlog.get_logger()
 
@@ -111,13 +111,12 @@ class Followers:
             if leader_id.startswith(PREFIX):
                 continue
             leader = self._read(leader_id)
-            if leader.status.terminal if leader else not is_under_way(self._redis, leader_id):
+            if leader is None or leader.status.terminal:
                 self._settle_followers(leader_id, leader, until)
 
     def _settle_followers(self, leader_id: str, leader: Job | None, until: float) -> None:
         members = cast("set[str]", self._redis.smembers(keys.FOLLOWERS + leader_id))
-        found = {member: self._read(member) for member in members}
-        jobs = sorted(filter(None, found.values()), key=lambda job: job.lane_score)
+        jobs = sorted(filter(None, map(self._read, members)), key=lambda job: job.lane_score)
         for job in (job for job in jobs if job.status is JobStatus.QUEUED):
             try:
                 if leader is not None and self._end_like(leader, job):
@@ -133,10 +132,9 @@ class Followers:
                 # No room on the disk, mostly. The sweep comes back to it.
                 log.warning("shared speech not given yet", job=job.id, leader=leader_id, detail=str(error))
                 return
-        # Kept speech may have been asked for meanwhile: those who came since stay, and those who cannot be read yet.
-        done = [member for member, job in found.items() if job or not is_under_way(self._redis, member)]
-        if done:
-            self._redis.srem(keys.FOLLOWERS + leader_id, *done)
+        # Kept speech may have been asked for meanwhile: those who came since stay.
+        if members:
+            self._redis.srem(keys.FOLLOWERS + leader_id, *members)
         self._leave(args=[leader_id])
 
     def _end_like(self, leader: Job, job: Job) -> bool:

@@ -10,7 +10,7 @@ from redis import Redis
 
 from app.shared import keys
 from workers.batch import Candidate, by_precedence
-from workers.job_records import UNREADABLE, pass_over
+from workers.job_records import UNREADABLE, end_unreadable
 
 # The sweep looks more often than that, so that the note stays for as long as it is true.
 _BUSY_SECONDS = 15
@@ -94,11 +94,11 @@ class Lanes:
         return {caller: queue for caller, queue in found.items() if queue}
 
     def _candidate(self, job_id: str, caller: str, score: float, facts: Sequence[str | None]) -> Candidate | None:
-        """None for a job that cannot be read."""
+        """None for a job that cannot be read, and has failed."""
         try:
             return _candidate(job_id, caller, score, *facts)
         except UNREADABLE:
-            pass_over(self._redis, job_id)
+            end_unreadable(self._redis, job_id)
             return None
 
     def _served(self, callers: Iterable[str]) -> dict[str, float]:

@@ -70,7 +70,6 @@
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
     kavox:machine:<machine>        string  a worker of that machine has been heard of lately
-    kavox:unreadable:<job>         string  since when a job's record could not be read
     kavox:hosts                    hash    by host: when a worker was last heard of that can run on it
 
 The scripts build further names from the ones passed to them, so Redis Cluster is not supported.
@@ -132,4 +131,3 @@ WORKERS = "kavox:workers"
 WORKER = "kavox:worker:"
 MACHINE = "kavox:machine:"
 HOSTS = "kavox:hosts"
-UNREADABLE = "kavox:unreadable:"
