@@ -9,8 +9,9 @@ from typing import Any, cast
 from redis import Redis
 
 from app.shared import keys
+from app.shared.job import UNREADABLE
 from workers.batch import Candidate, by_precedence
-from workers.job_records import UNREADABLE, end_unreadable
+from workers.job_records import end_unreadable
 
 # The sweep looks more often than that, so that the note stays for as long as it is true.
 _BUSY_SECONDS = 15

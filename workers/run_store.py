@@ -25,7 +25,7 @@ from app.shared.job import Job, JobStatus, Phase, change
 from app.shared.metrics import SIZES, count, observe
 from app.shared.transition import flat, transition_arguments
 from workers import run_scripts
-from workers.job_records import readable
+from workers.job_records import job_of
 from workers.run import ENDED, SESSIONS, Run, stored
 
 log = structlog.get_logger()
@@ -274,7 +274,7 @@ class RunStore:
             for job_id in ids:
                 pipeline.hgetall(keys.JOB + job_id)
             found = zip(ids, pipeline.execute(), strict=True)
-        return [job for job_id, fields in found if (job := readable(self._redis, job_id, fields))]
+        return [job for job_id, fields in found if (job := job_of(self._redis, job_id, fields))]
 
     def _transition(self, run: Run, job: Job, to: JobStatus, now: float, fields: dict[str, str]) -> bool:
         met = self._write("SETTLE", run, [], [run.id, *transition_arguments(job.id, to, now, fields)])

@@ -13,34 +13,55 @@ from app.api.security import hardened
 from app.shared.errors import KavoxError
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a request line and its headers; as much as has come in one piece with their end is taken all the same."""
+"""Of a request line and its headers, or of what comes behind a body; the piece in which they begin is not counted."""
 
 
 class Protocol(HttpToolsProtocol):
     """uvicorn's own, but for what it says to what it cannot read, and for how long it reads headers."""
 
     _in_head = False
-    _head_bytes = 0
+    _has_moved = False
+    _stalled_bytes = 0
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_head, self._head_bytes = True, 0
+        self._in_head = self._has_moved = True
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; what comes behind a body is nothing that anybody has asked for."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Its headers are there."""
-        self._in_head = False
+        self._in_head, self._has_moved = False, True
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of its body."""
+        self._has_moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """All of it is there."""
+        self._has_moved = True
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Some of a request, or of several."""
-        # What begins or ends within this piece may not be all of it.
-        was_in_head = self._in_head
+        self._has_moved = False
         super().data_received(data)
-        if was_in_head and self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self._refuse(HeadersTooLarge(f"the headers are longer than {MAX_HEAD_BYTES} bytes"))
+        self._stalled_bytes = 0 if self._has_moved else self._stalled_bytes + len(data)
+        if self._stalled_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._give_up()
+
+    def _give_up(self) -> None:
+        if self._in_head and (self.cycle is None or self.cycle.response_complete):
+            self._refuse(HeadersTooLarge(f"the headers are longer than {MAX_HEAD_BYTES} bytes"))
+        else:
+            # An answer is under way, and another one in the midst of it would be read as part of it.
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Answers what could not be read, and closes the connection."""

@@ -245,8 +245,12 @@ def job_as_it_was(fields: Mapping[str, str], then: Mapping[str, str]) -> Job:
     return from_fields({**kept, **then})
 
 
+UNREADABLE = (KeyError, ValueError, TypeError)
+"""What `from_fields` raises for a record that nobody of this version can have written."""
+
+
 def from_fields(fields: Mapping[str, str]) -> Job:
-    """The job from the fields of its Redis hash."""
+    """The job from the fields of its Redis hash. Raises one of UNREADABLE."""
     return Job(
         id=fields["id"],
         caller=fields["caller"],

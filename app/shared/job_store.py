@@ -16,15 +16,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import structlog
+
 from app.shared import keys
 from app.shared.capacity import Capacity
 from app.shared.errors import Conflict, Gone, NotFound, RequestRefused
 from app.shared.eta import Pace, Paces, eta_seconds
 from app.shared.identifiers import is_id
-from app.shared.job import Job, JobStatus, change, from_fields
+from app.shared.job import UNREADABLE, Job, JobStatus, change, from_fields
 from app.shared.pipelines import SharedPipelines
 from app.shared.place import PLACE_LUA, Place
 from app.shared.transition import TRANSITION_LUA, flat
+
+log = structlog.get_logger(__name__)
 
 # Takes id, now, fields of a cancelled job as JSON, seconds for which the run remembers. Answers the status it has met;
 # repeated after a lost answer it says what it met at first.
@@ -127,9 +131,9 @@ class JobStore:
         return Seen(job, await self._standing(job, _NOWHERE if place is None else _placed(*place)))
 
     async def read(self, job_ids: Sequence[str]) -> Sequence[Job]:
-        """Those of these jobs that are there, whosoever they are, in one round trip."""
+        """Those of these jobs that are there and can be read, whosoever they are, in one round trip."""
         found = await self._redis.together([("HGETALL", keys.JOB + job_id) for job_id in job_ids])
-        return [from_fields(fields) for fields in found if fields]
+        return [job for fields in found if fields and (job := _readable(fields))]
 
     async def pace(self, lane: str) -> Pace | None:
         """How long the lane's runs take, None before one has ended."""
@@ -198,6 +202,15 @@ def _own(fields: Mapping[str, str], job_id: str, caller: str) -> Job:
     if not fields or fields["caller"] != caller:
         raise NotFound(f"there is no job '{job_id[:64]}'; GET /jobs lists yours", code="job_not_found")
     return from_fields(fields)
+
+
+def _readable(fields: Mapping[str, str]) -> Job | None:
+    """None for a record that cannot be read: its neighbours are to be seen all the same, and a worker will meet it."""
+    try:
+        return from_fields(fields)
+    except UNREADABLE:
+        log.exception("job not readable", job=fields.get("id"))
+        return None
 
 
 def _placed(rank: int | None, *reasons: str | None) -> Standing:

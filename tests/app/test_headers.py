@@ -181,11 +181,15 @@ def test_what_is_no_http_below_v1_has_openais_envelope(api: httpx.Client) -> Non
     assert json.loads(answer[2])["error"]["code"] == "malformed_request"
 
 
-@pytest.mark.parametrize("piece", [b"a" * 10_000, b"a: b\r\n" * 1_600])
-def test_headers_without_end_are_turned_away(api: httpx.Client, piece: bytes) -> None:
-    """Long ones and many: after a while there is an answer, and nothing more is read."""
+BEFORE_A_TRAILER = b"Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n2\r\n{}\r\n0\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", BEFORE_A_TRAILER], ids=["headers", "trailers"])
+@pytest.mark.parametrize("piece", [b"a" * 10_000, b"a\r\na: b\r\nb:" * 1_000], ids=["long", "many"])
+def test_headers_without_end_are_turned_away(api: httpx.Client, before: bytes, piece: bytes) -> None:
+    """Before a body and behind it: after a while nothing more is read."""
     with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=10) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Much: ")
+        connection.sendall(b"POST /synthesize HTTP/1.1\r\nHost: 127.0.0.1\r\n" + before + b"X-Much: ")
         with pytest.raises(ConnectionError):
             connection.sendall(piece * 10_000)
     assert api.get("/healthz").status_code == 200

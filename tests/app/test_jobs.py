@@ -5,7 +5,9 @@ import time
 
 import httpx
 import pytest
+from redis import Redis
 
+from app.shared import keys
 from app.shared.capacity import Capacity
 from app.shared.errors import Conflict
 from app.shared.job_store import JobStore
@@ -109,6 +111,13 @@ def test_a_wrong_parameter_is_named(api: httpx.Client, parameters: dict[str, str
     """Parameters are held to the same rules as bodies."""
     answer = api.get("/jobs", params=parameters)
     assert (answer.status_code, answer.json()["field"], answer.json()["code"]) == (422, field, code)
+
+
+def test_a_job_that_cannot_be_read_hides_no_other(api: httpx.Client, redis: Redis) -> None:
+    """The list leaves it out, as long as no worker has met it."""
+    first, odd, last = (_post(api) for _ in range(3))
+    redis.hset(keys.JOB + odd, "speech", "{")
+    assert [job["id"] for job in api.get("/jobs").json()["jobs"]] == [last, first]
 
 
 def test_a_waiting_job_is_cancelled(api: httpx.Client) -> None:

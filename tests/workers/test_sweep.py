@@ -1,6 +1,5 @@
 """What the sweep finds by the wayside."""
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +63,9 @@ def test_what_is_on_a_full_disk_expires(redis: Redis, redis_url: str, tmp_path: 
 
 
 def test_a_job_that_cannot_be_read_fails_and_stalls_nothing(redis: Redis, redis_url: str, tmp_path: Path) -> None:
-    """Whether it waits in a lane, is part of a run or follows another one; those beside it are not concerned."""
+    """Whether it waits in a lane, is part of a run, follows another one or is overdue; those beside it are not
+    concerned, and its caller can look at it again.
+    """
     settings = Settings(_env_file=None, redis_url=redis_url, kaggle_api_url=NOBODY, data_dir=tmp_path)
     of_run, beside = make_job(), make_job()
     submit(redis_url, of_run, beside)
@@ -78,12 +79,22 @@ def test_a_job_that_cannot_be_read_fails_and_stalls_nothing(redis: Redis, redis_
     for job in (of_run, follower):
         redis.hset(keys.JOB + job.id, "speech", '{"of": "a later version"}')
     cancel(redis_url, leader)
+    overdue = replace(make_job(), deadline=1.0)
+    submit(redis_url, overdue)
+    redis.hset(keys.JOB + overdue.id, mapping={"status": "paused", "audio": "{"})
 
     parts = Runtime(settings)
     parts.sweep.sweep()
     assert [job.id for job in runs.jobs(run)] == [beside.id]
-    ends = [redis.hmget(keys.JOB + job.id, "status", "error") for job in (waiting, of_run, follower)]
-    assert [(status, json.loads(str(error))["code"]) for status, error in ends] == [("failed", "job_unreadable")] * 3
+    for job, lost in ((waiting, "seconds"), (of_run, "speech"), (follower, "speech"), (overdue, "status, audio")):
+        ended = read(redis_url, job)
+        assert ended.error
+        assert (ended.status, ended.error["code"], ended.speech.lane) == (
+            JobStatus.FAILED,
+            "job_unreadable",
+            job.speech.lane,
+        )
+        assert f"could not be read ({lost})" in ended.error["detail"]
     assert read(redis_url, behind).status is JobStatus.QUEUED
     assert [job.id for job in Lanes(redis).queues(behind.speech.lane, 9).jobs] == [behind.id]
     assert redis.scard(keys.FOLLOWED) == 0
