@@ -19,7 +19,8 @@ from app.shared.errors import KavoxError, TooManyRequests
 
 _PATIENCE_SECONDS = 30
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-_LONGEST_REST_SECONDS = 3600
+_MOST_REST_SECONDS = 2 * 3600
+"""An hour's rate is used up for an hour at most, and others may be quicker when it comes back."""
 _NOTABLE_REST_SECONDS = 5
 _PASSING = frozenset({429, 502, 503, 504})
 _CUT_OFF = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ReadTimeout, httpx.WriteTimeout)
@@ -29,10 +30,14 @@ NO_CODES: AbstractSet[str] = frozenset()
 
 
 class Asking:
-    """The requests of one client, whose threads share it; `shown` is how it calls the service."""
+    """The requests of one client, whose threads share it; `shown` is how it calls the service.
 
-    def __init__(self, http: httpx.Client, shown: str, tell: Tell | None) -> None:
+    `rests`: where a rate is used up it waits for as long as the service says, up to two hours a request.
+    """
+
+    def __init__(self, http: httpx.Client, shown: str, tell: Tell | None, *, rests: bool) -> None:
         self._http, self._shown, self._tell = http, shown, tell
+        self._most_rest = _MOST_REST_SECONDS if rests else 0.0
         self._met = False
         self._resting_until = 0.0
         self._hurried, self._connections = threading.Event(), Connections()
@@ -47,7 +52,7 @@ class Asking:
 
         Nobody waits for a service that was never there. Raises ServiceUnreachable and what the API refused with.
         """
-        deadline, pause = time.monotonic() + _PATIENCE_SECONDS, _FIRST_PAUSE
+        deadline, pause, rest_left = time.monotonic() + _PATIENCE_SECONDS, _FIRST_PAUSE, self._most_rest
         while True:
             wait = pause
             try:
@@ -59,7 +64,8 @@ class Asking:
                 if trouble.code in final:
                     raise trouble
                 wait = max(pause, answers.retry_after(answer))
-                if trouble.code == TooManyRequests.code and wait <= _LONGEST_REST_SECONDS:
+                if trouble.code == TooManyRequests.code and wait <= rest_left:
+                    rest_left -= wait
                     self._tell_of(wait)
                     if self._hurried.wait(wait):
                         raise trouble

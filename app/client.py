@@ -53,7 +53,9 @@ class Client:
     when `url` is none.
     """
 
-    def __init__(self, url: str, *, direct: bool = False, key: str | None = None, tell: Tell | None = None) -> None:
+    def __init__(
+        self, url: str, *, direct: bool = False, key: str | None = None, tell: Tell | None = None, rests: bool = True
+    ) -> None:
         self._has_key = bool(key)
         try:
             # A proxy is no way to this machine itself.
@@ -66,7 +68,7 @@ class Client:
         except (ValueError, httpx.InvalidURL):
             raise WrongUsage(f"{url} is no address; it must look like http://127.0.0.1:8000") from None
         self._shown = without_secrets(url)
-        self._asking = Asking(self._http, self._shown, tell)
+        self._asking = Asking(self._http, self._shown, tell, rests=rests)
 
     def __enter__(self) -> Self:
         return self

@@ -59,12 +59,14 @@ class Janitor:
         self._settings = settings
         self._look_for_unfinished_at = 0.0
 
-    def clean(self) -> None:
-        """Deletes whatever is due."""
-        self._delete_leftovers()
-        self._delete_orphans()
-        self._delete_removed_voices()
-        self._delete_unfinished_audio()
+    def steps(self) -> Mapping[str, Callable[[], None]]:
+        """What deletes whatever is due, each of use without the others."""
+        return {
+            "leftovers": self._delete_leftovers,
+            "orphans": self._delete_orphans,
+            "removed voices": self._delete_removed_voices,
+            "unfinished audio": self._delete_unfinished_audio,
+        }
 
     def _delete_leftovers(self) -> None:
         silent: set[str] = set()

@@ -1,6 +1,8 @@
 """Removes what has been kept for long enough: audio, the logs of runs, and at last the records of jobs and batches."""
 
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import cast
 
 import structlog
@@ -28,16 +30,21 @@ class Retention:
         self._logs = logs
         self._hours = settings.result_ttl_hours
 
-    def expire(self) -> None:
-        """Audio and logs after the retention time, the records of jobs and batches after as long again."""
-        self._expire_audio()
-        self._expire_records()
-        self._expire_joined()
-        self._expire_batches()
-        self._logs.expire(self._hours)
+    def steps(self) -> Mapping[str, Callable[[], None]]:
+        """What removes audio and logs after the retention time, the records of jobs and batches after as long again.
+
+        Each is of use without the others. Files go before it is written down that they went: on a disk that is full,
+        Redis writes nothing before there is room.
+        """
+        return {
+            "audio": self._expire_audio,
+            "records": self._expire_records,
+            "joined audio": self._expire_joined,
+            "batches": self._expire_batches,
+            "logs": partial(self._logs.expire, self._hours),
+        }
 
     def _expire_audio(self) -> None:
-        # All files first: on a disk that is full, Redis writes nothing down before there is room.
         with self._redis.pipeline() as pipeline:
             for job in jobs_before(self._redis, keys.FINISHED, self._hours):
                 if self._is_of_open_batch(job):
@@ -81,13 +88,13 @@ class Retention:
 
     def _expire_joined(self) -> None:
         """The audio of batches that was joined, with their jobs' audio."""
-        for batch_id in self._ended_before(keys.BATCHES_ENDED, self._hours):
-            if self._removed_files(batch_id):
-                with self._redis.pipeline() as pipeline:
+        with self._redis.pipeline() as pipeline:
+            for batch_id in self._ended_before(keys.BATCHES_ENDED, self._hours):
+                if self._removed_files(batch_id):
                     ended = self._redis.zscore(keys.BATCHES_ENDED, batch_id) or 0.0
                     pipeline.zadd(keys.BATCHES_EXPIRED, {batch_id: ended})
                     pipeline.zrem(keys.BATCHES_ENDED, batch_id)
-                    pipeline.execute()
+            pipeline.execute()
 
     def _expire_batches(self) -> None:
         for batch_id in self._ended_before(keys.BATCHES_EXPIRED, 2 * self._hours):

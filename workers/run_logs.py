@@ -57,14 +57,16 @@ class RunLogs:
 
     def expire(self, hours: float) -> None:
         """Removes the logs that were stored longer ago than this."""
-        before = time.time() - hours * 3600
+        before, removed = time.time() - hours * 3600, []
         for run_id in cast("list[str]", self._redis.zrangebyscore(keys.LOGS, "-inf", before, start=0, num=_AT_ONCE)):
             try:
                 self._audio.delete(log_name(run_id))
             except KavoxError as error:
                 log.warning("log not removed yet", run=run_id, detail=error.detail)
-                continue
-            self._redis.zrem(keys.LOGS, run_id)
+            else:
+                removed.append(run_id)
+        if removed:
+            self._redis.zrem(keys.LOGS, *removed)
 
     def _is_shared(self, run: Run) -> bool:
         """Whether the run's jobs have several callers; a job that is not there any more may have had another one."""

@@ -61,8 +61,6 @@ class Sweep:
         self._runs = runs
         self._lanes = lanes
         self._queue = queue
-        self._retention = retention
-        self._janitor = janitor
         self._kept_speech = kept_speech
         self._followers = followers
         self._quota = quota
@@ -77,9 +75,9 @@ class Sweep:
             "overdue": self._fail_overdue,
             "followers": self._followers.settle_all,
             "quota": self._quota.tend,
-            "retention": self._retention.expire,
+            **retention.steps(),
             "kept speech": self._kept_speech.tidy,
-            "hosts": self._janitor.clean,
+            **janitor.steps(),
         }
 
     def sweep(self) -> None:

@@ -38,7 +38,8 @@ JobId = Annotated[str, Field(description="The job's id, as submit_speech gave it
 
 def serve(where: Where, folder: Path) -> None:
     """Serves the tools until stdin ends; files are written into `folder` alone. Raises WrongUsage."""
-    with running_service(where) as client:
+    # A model is told that it must wait, and does not hang.
+    with running_service(where, rests=False) as client:
         server(client, folder).run("stdio")
 
 

@@ -39,10 +39,13 @@ class Where:
 
 
 @contextmanager
-def running_service(where: Where) -> Iterator[Client]:
-    """A client of the service that is named, else of the one on this machine. Raises WrongUsage."""
+def running_service(where: Where, *, rests: bool = True) -> Iterator[Client]:
+    """A client of the service that is named, else of the one on this machine. Raises WrongUsage.
+
+    `rests`: where the key's rate is used up it waits for as long as it is told.
+    """
     settings = load_settings()
-    with _client(settings, where) as client:
+    with _client(settings, where, rests=rests) as client:
         yield client
 
 
@@ -71,9 +74,9 @@ def say(line: str) -> None:
         typer.echo(line, err=True)
 
 
-def _client(settings: Settings, where: Where) -> Client:
+def _client(settings: Settings, where: Where, *, rests: bool = True) -> Client:
     url = where.url or settings.url or address(settings.host, settings.port)
-    return Client(url, key=_key(settings, where), tell=say)
+    return Client(url, key=_key(settings, where), tell=say, rests=rests)
 
 
 def _key(settings: Settings, where: Where) -> str | None:

@@ -20,6 +20,7 @@ from tests.app.workshop import Workshop
 from tests.receiver import Receiver, receiving
 from tests.service import wait_for
 from tests.tone import tone
+from tests.workers.jobs import do_all
 from workers.couriers import Couriers
 from workers.retention import Retention
 from workers.run_logs import RunLogs
@@ -179,7 +180,7 @@ def test_nothing_is_left_of_a_job_that_is_no_longer_kept(
     assert cast("list[str]", redis.keys(f"{keys.DELIVERY}*"))
     settings = settings_of(place, result_ttl_hours=1e-9)
     audio = AudioStore.open(None, place.data_dir / "audio")
-    Retention(redis, audio, RunLogs(redis, audio), settings).expire()
+    do_all(Retention(redis, audio, RunLogs(redis, audio), settings).steps())
     assert api.get(f"/jobs/{job_id}/deliveries").status_code == 404
     for name in (keys.DELIVERY, keys.DELIVERIES, keys.DUE_DELIVERIES, keys.SENDING_DELIVERIES):
         assert redis.keys(f"{name}*") == []

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from app.shared.capacity import Capacity
@@ -90,3 +90,9 @@ def use(url: str, ask_of: Callable[[SharedPipelines], Coroutine[Any, Any, T]]) -
         return answer
 
     return asyncio.run(ask())
+
+
+def do_all(steps: Mapping[str, Callable[[], None]]) -> None:
+    """What a pass of the sweep does of them."""
+    for step in steps.values():
+        step()

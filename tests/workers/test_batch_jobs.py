@@ -20,7 +20,7 @@ from app.shared.result_cache import Entry
 from app.shared.scratch import Scratch
 from app.shared.settings import Settings
 from tests.tone import tone
-from tests.workers.jobs import make_job, make_run, read, use
+from tests.workers.jobs import do_all, make_job, make_run, read, use
 from workers.followers import Followers
 from workers.retention import Retention
 from workers.run import Run, Step
@@ -102,10 +102,10 @@ def test_audio_is_kept_until_the_whole_batch_can_be_fetched(redis: Redis, redis_
     runs.settle(run, done, JobStatus.FAILED, error=FAILURE)
     settings = Settings(_env_file=None, result_ttl_hours=1e-9)
     retention = Retention(redis, store, RunLogs(redis, store), settings)
-    retention.expire()
+    do_all(retention.steps())
     assert redis.zscore(keys.FINISHED, done.id) is not None
     runs.close(run)
     again = claimed(runs, waits)
     runs.settle(again, waits, JobStatus.FAILED, error=FAILURE)
-    retention.expire()
+    do_all(retention.steps())
     assert redis.exists(keys.FINISHED) == 0

@@ -21,7 +21,7 @@ from app.shared.job_store import JobStore
 from app.shared.pipelines import SharedPipelines
 from app.shared.settings import Settings
 from app.shared.transition import TRANSITION, transition_arguments
-from tests.workers.jobs import make_job, use
+from tests.workers.jobs import do_all, make_job, use
 from workers.retention import Retention
 from workers.run_logs import RunLogs
 
@@ -128,16 +128,16 @@ def test_joined_audio_goes_with_the_jobs_and_the_batch_after_as_long_again(
     redis.sadd(f"{key}:files", file.name)
     ended = time.time() - HOURS * 3600 + 60
     succeed(redis, jobs[0], ended)
-    retention.expire()
+    do_all(retention.steps())
     assert file.exists()
 
     redis.zadd(keys.BATCHES_ENDED, {batch.id: ended - 120})
     redis.sadd(f"{key}:files", "never-made.wav")
-    retention.expire()
+    do_all(retention.steps())
     assert not file.exists()
     assert read(redis, batch).ended
 
     redis.zadd(keys.BATCHES_EXPIRED, {batch.id: time.time() - 2 * HOURS * 3600 - 60})
-    retention.expire()
+    do_all(retention.steps())
     assert redis.keys(f"{key}*") == []
     assert redis.zcard(keys.BATCHES + batch.caller) == 0

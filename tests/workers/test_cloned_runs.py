@@ -26,7 +26,7 @@ from tests.mimic import write_mimic
 from tests.recordings import encoded, tone
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
 from tests.workers.gates import quota_gate
-from tests.workers.jobs import cancel, make_job, read, submit
+from tests.workers.jobs import cancel, do_all, make_job, read, submit
 from workers.cancels import Cancels
 from workers.claim import Claims
 from workers.followers import Followers
@@ -166,7 +166,7 @@ class Bench:
 
     def sweep(self) -> None:
         host = self.host()
-        Janitor(
+        janitor = Janitor(
             redis=self.redis,
             runs=self.runs,
             audio=self.audio,
@@ -174,7 +174,8 @@ class Bench:
             hosts={HOST: host},
             datasets={HOST: KaggleDatasets(host.client)},
             settings=self.settings,
-        ).clean()
+        )
+        do_all(janitor.steps())
 
     def submit(self, voice: ClonedVoice | None = None) -> Job:
         """A job that waits in the lane."""

@@ -17,7 +17,7 @@ from app.shared.job import JobStatus
 from app.shared.settings import Settings
 from tests.hosts import host_at, make_push
 from tests.workers.emulator.driver import Emulator
-from tests.workers.jobs import cancel, make_job, make_run, read, submit
+from tests.workers.jobs import cancel, do_all, make_job, make_run, read, submit
 from workers.datasets import DatasetState
 from workers.janitor import Janitor
 from workers.kaggle_datasets import KaggleDatasets
@@ -51,7 +51,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 def clean(redis: Redis, emulator: Emulator, folder: Path, **settings: object) -> None:
     host = host_at(emulator.url)
-    Janitor(
+    janitor = Janitor(
         redis=redis,
         runs=RunStore(redis, "worker"),
         audio=AudioStore.open(None, folder),
@@ -59,7 +59,8 @@ def clean(redis: Redis, emulator: Emulator, folder: Path, **settings: object) ->
         hosts={host.name: host},
         datasets={host.name: KaggleDatasets(host.client)},
         settings=Settings(_env_file=None, **settings),  # type: ignore[arg-type]
-    ).clean()
+    )
+    do_all(janitor.steps())
 
 
 def id_from(hours_ago: float) -> str:

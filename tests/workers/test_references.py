@@ -25,7 +25,7 @@ from app.shared.voice import ClonedVoice, dataset_slug, new_voice_id, recording_
 from app.shared.voice_store import VoiceStore
 from tests.mimic import write_mimic
 from tests.workers.emulator.driver import KEY, OWNER, Emulator
-from tests.workers.jobs import make_job
+from tests.workers.jobs import do_all, make_job
 from workers.datasets import DatasetState
 from workers.janitor import Janitor
 from workers.kaggle_client import KaggleClient
@@ -79,7 +79,7 @@ class Desk:
 
     def sweep(self) -> None:
         """One pass of a worker's janitor."""
-        Janitor(
+        janitor = Janitor(
             redis=self.redis,
             runs=RunStore(self.redis, "worker"),
             audio=self.audio,
@@ -87,7 +87,8 @@ class Desk:
             hosts={},
             datasets={HOST: self.datasets},
             settings=Settings(_env_file=None),
-        ).clean()
+        )
+        do_all(janitor.steps())
 
     def state(self, voice: ClonedVoice) -> DatasetState:
         return self.datasets.state(dataset_slug(voice.id))

@@ -1,5 +1,6 @@
 """What the sweep finds by the wayside."""
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from app.ports import LOOPBACK, free_port
 from app.shared import keys
 from app.shared.audio_formats import FORMATS, kept_name
 from app.shared.job import JobStatus, change
+from app.shared.run_log import log_name
 from app.shared.settings import Settings
 from app.shared.transition import TRANSITION, transition_arguments
 from tests.workers.jobs import cancel, make_job, make_run, read, submit
@@ -46,9 +48,16 @@ def test_what_is_on_a_full_disk_expires(redis: Redis, redis_url: str, tmp_path: 
         fields = change(audio=audio, finished_at=long_ago)
         redis.register_script(TRANSITION)(args=transition_arguments(job.id, JobStatus.SUCCEEDED, long_ago, fields))
         files.append(tmp_path / "audio" / kept_name(job.id, audio, FORMATS["wav"]))
+    joined, unfinished, kept_log = "batch-1-joined.mp3", f"{jobs[0].id}.wav#1", log_name("1")
+    redis.zadd(keys.BATCHES_ENDED, {"batch-1": long_ago})
+    redis.sadd(f"{keys.BATCH}batch-1:files", joined)
+    redis.zadd(keys.LOGS, {"1": long_ago})
+    files += [tmp_path / "audio" / name for name in (joined, unfinished, kept_log)]
     parts = Runtime(settings)
+    (tmp_path / "audio" / "logs").mkdir()
     for file in files:
         file.write_bytes(b"expired")
+        os.utime(file, (long_ago, long_ago))
     # What a look at the quota would begin with.
     redis.set(f"{keys.QUOTA}emulator:wanted", "1")
     # As with a full disk, every write is refused, and every read is answered.
