@@ -70,7 +70,7 @@
     kavox:workers                  zset    workers by time of their last sign of life
     kavox:worker:<name>            string  what a worker says of itself
     kavox:machine:<machine>        string  a worker of that machine has been heard of lately
-    kavox:hosts                    hash    by host: when a worker was last heard of that can run on it
+    kavox:hosts                    hash    by host: when a worker was last heard of that can run on it; for a minute
 
 The scripts build further names from the ones passed to them, so Redis Cluster is not supported.
 """

@@ -45,6 +45,8 @@ def announce(redis: Redis, presence: Presence) -> None:
         pipeline.set(keys.WORKER + presence.name, json.dumps(asdict(presence)), ex=LIFETIME_SECONDS)
         pipeline.set(keys.MACHINE + presence.machine, "1", ex=MACHINE_SECONDS)
         pipeline.hset(keys.HOSTS, mapping=dict.fromkeys(presence.hosts, time.time()))
+        # Silence counts only while somebody could be heard: after a night without any worker it begins anew.
+        pipeline.expire(keys.HOSTS, MACHINE_SECONDS)
         pipeline.zadd(keys.WORKERS, {presence.name: time.time()})
         pipeline.zremrangebyscore(keys.WORKERS, "-inf", time.time() - 10 * LIFETIME_SECONDS)
         pipeline.execute()
@@ -69,7 +71,8 @@ def is_machine_gone(redis: Redis, machine: str) -> bool:
 
 
 def silence_of(redis: Redis, host: str) -> float:
-    """For how many seconds no worker was heard of that can run on this host; of one that none has named, since now."""
+    """For how many seconds no worker was heard of that can run on this host; of one that none has named, or
+    after a time without any worker, since now."""
     now = time.time()
     redis.hsetnx(keys.HOSTS, host, now)
     return now - float(cast("str | None", redis.hget(keys.HOSTS, host)) or now)

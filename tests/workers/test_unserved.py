@@ -92,6 +92,18 @@ def test_what_kaggle_was_paid_for_is_waited_for(worker: WorkerOf, redis: Redis, 
     assert failed.gpu_seconds == pytest.approx(1 * HOURS, abs=5)
 
 
+def test_a_night_without_any_worker_is_no_silence(worker: WorkerOf, redis: Redis, redis_url: str) -> None:
+    """Who starts the service in the morning without its token has the same time to see that as anybody else."""
+    job = on_kaggle(make_job())
+    run = run_of(redis, redis_url, job)
+    worker(run_timeout_minutes=60)
+    silent_for(redis, "kaggle", 10 * HOURS)
+    assert 0 < redis.ttl(keys.HOSTS) <= MACHINE_SECONDS
+    redis.delete(keys.HOSTS)  # as it is gone in the morning
+    worker(**EMULATOR, run_timeout_minutes=60).synthesis.resume(run.id)
+    assert read(redis_url, job).status is JobStatus.RUNNING
+
+
 def test_a_cancel_does_not_wait_for_credentials(worker: WorkerOf, redis: Redis, redis_url: str) -> None:
     """The run is left to the others; where nobody wants it, the job says that its kernel could not be stopped."""
     unwanted, wanted = on_kaggle(make_job()), on_kaggle(make_job())
