@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 import typer
 
-from app.audio_file import in_words
 from app.client import ENDED, Client, Job, failure
 from app.output_file import check_output, write_output
 from app.premises import occupied
@@ -17,6 +16,7 @@ from app.progress import Show, progress
 from app.shared.errors import KavoxError, RequestRefused, Transient
 from app.shared.logs import set_up_logs
 from app.shared.settings import Settings, load_settings
+from app.spoken import in_words
 from app.stack import Stack
 from app.supervisor import StopRequests
 

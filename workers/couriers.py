@@ -34,9 +34,9 @@ from app.shared.job_view import job_view
 from app.shared.settings import Settings
 from app.shared.webhook import JOB, WebhookEvent
 from app.shared.webhook_secrets import signing_secrets
-from workers.outages import tell
 from workers.outbox import Outbox
 from workers.posting import Posted, Poster
+from workers.redis_trouble import tell
 from workers.stopping import Stopping
 
 log = structlog.get_logger()

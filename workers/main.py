@@ -22,7 +22,7 @@ from app.shared.errors import ConfigurationError
 from app.shared.job_queue import QUEUE
 from app.shared.logs import set_up_logs
 from app.shared.presence import ANNOUNCED_EVERY_SECONDS, announce, depart
-from workers.outages import tell
+from workers.redis_trouble import tell
 from workers.runtime import Runtime, runtime
 from workers.stopping import Stopping
 from workers.sweep import PERIOD_SECONDS

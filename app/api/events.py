@@ -112,7 +112,8 @@ async def followed(
     A 204 where its end is the event that the client has already.
     """
     try:
-        seen = await look(caller_of(request))
+        caller = caller_of(request)
+        seen = await look(caller)
     except (RedisError, StoreUnavailable) as error:
         # A process that has never reached Redis cannot tell either whose request it is.
         is_away = isinstance(error, StoreUnavailable) or is_outage(error)
@@ -122,7 +123,8 @@ async def followed(
     last = told(seen)
     if seen.ended and last and last.id == last_id:
         return Response(status_code=204)
-    return EventStream(_events(request, owned.changes, seen, told, last_id), ping=owned.settings.heartbeat_seconds)
+    events = _events(request, caller, owned.changes, seen, told, last_id)
+    return EventStream(events, ping=owned.settings.heartbeat_seconds)
 
 
 async def _nothing_yet() -> AsyncIterator[ServerSentEvent]:
@@ -131,6 +133,7 @@ async def _nothing_yet() -> AsyncIterator[ServerSentEvent]:
 
 async def _events(
     request: Request,
+    caller: str,
     changes: Changes,
     seen: Subject,
     told: Callable[[Subject], ServerSentEvent | None],
@@ -142,15 +145,14 @@ async def _events(
             if news and news.id != last_id:
                 last_id = news.id
                 yield news
-            if seen.ended or (found := await watch.news()) is None or not _still_known(request):
+            if seen.ended or (found := await watch.news()) is None or not _is_still(caller, request):
                 return
             seen = found
 
 
-def _still_known(request: Request) -> bool:
-    """Whether the key counts that the stream was asked for with."""
+def _is_still(caller: str, request: Request) -> bool:
+    """Whether the key counts that the stream was asked for with. Without any key, this machine is another caller."""
     try:
-        caller_of(request)
+        return caller_of(request) == caller
     except Unauthorized:
         return False
-    return True

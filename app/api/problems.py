@@ -201,7 +201,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     first, unlisted = culprits[0], len(invalid.errors()) - len(culprits)
     detail = f"{first['field']}: {first['detail']}"
     if unlisted:
-        detail += f"; {unlisted} more mistakes are not listed"
+        detail += f"; {unlisted} more {'mistakes are' if unlisted > 1 else 'mistake is'} not listed"
     return _render(path, 422, first["code"], detail, **_culprits(culprits))
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import typer
 
-from app.audio_file import in_words
 from app.client import Client, Job, failure
 from app.commands.service import Where, any_service, running_service, say
 from app.commands.tables import print_estimate, print_json
@@ -18,6 +17,7 @@ from app.following import follow
 from app.output_file import check_output, write_output, write_stdout
 from app.progress import progress
 from app.shared.errors import KavoxError
+from app.spoken import in_words
 
 STDIN = "-"
 STDOUT = Path("-")

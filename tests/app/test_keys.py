@@ -14,6 +14,7 @@ from app.shared.redis_client import connect
 from tests.api_keys import make_key
 from tests.app.api_process import serving
 from tests.app.conftest import Headers, Place
+from tests.app.workshop import Workshop
 from tests.service import wait_for
 
 
@@ -211,6 +212,22 @@ def test_a_stream_of_events_ends_with_its_key(
         assert guarded.delete(subject, headers={"X-API-Key": kept}).is_success
         assert not [line for line in lines if line.startswith("data:")]
     ApiKeyStore(guarded_redis).revoke("former")
+
+
+def test_a_stream_of_events_ends_with_the_last_key_too(
+    api: httpx.Client, place: Place, redis: Redis, workshop: Workshop
+) -> None:
+    """This machine is served without a key again, and is another caller."""
+    sent = {"X-API-Key": make_key(place.redis_url, "last")}
+    wait_for("the key to be known", lambda: _status(api, sent["X-API-Key"]) == 200)
+    job = api.post("/synthesize", json={"text": "Hello."}, headers=sent).json()
+    with api.stream("GET", f"/jobs/{job['id']}/events", headers=sent) as stream:
+        lines = stream.iter_lines()
+        assert any(line.startswith("data:") for line in lines)
+        ApiKeyStore(redis).revoke("last")
+        wait_for("everybody to be let in", lambda: api.get("/jobs").status_code == 200)
+        workshop.start(job["id"])
+        assert not [line for line in lines if line.startswith("data:")]
 
 
 def test_an_expired_key_says_so(guarded: httpx.Client, guarded_redis: Redis) -> None:

@@ -21,6 +21,7 @@ class _Line:
     service: socket.socket
     request: str = ""
     cut: bool = False
+    hangs: bool = False
     silent: bool = False
     answer: bytes = field(default=b"", repr=False)
 
@@ -30,7 +31,7 @@ class Relay:
 
     def __init__(self, service: str) -> None:
         self._service = (LOOPBACK, urlsplit(service).port)
-        self._cuts: list[str] = []
+        self._cuts: list[tuple[str, bool]] = []
         self._lines: set[_Line] = set()
         self._lock = threading.Lock()
         relay = self
@@ -44,10 +45,10 @@ class Relay:
         self.url = f"http://{LOOPBACK}:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, name="relay", daemon=True).start()
 
-    def cut(self, request: str, times: int = 1) -> None:
-        """The next answers to such requests break off a few bytes after their head."""
+    def cut(self, request: str, *, silently: bool = False) -> None:
+        """The next answer to such a request breaks off a few bytes after its head; `silently`: neither side is told."""
         with self._lock:
-            self._cuts += [request] * times
+            self._cuts.append((request, silently))
 
     def silence(self, request: str) -> None:
         """Nothing more comes on the connections whose last request is such a one, and neither side is told."""
@@ -86,10 +87,11 @@ class Relay:
         if not request.endswith(" HTTP/1.1"):
             return
         with self._lock:
-            doomed = next((cut for cut in self._cuts if request.startswith(cut)), None)
+            doomed = next((cut for cut in self._cuts if request.startswith(cut[0])), None)
             if doomed is not None:
                 self._cuts.remove(doomed)
-            line.request, line.cut, line.answer = request, doomed is not None, b""
+            line.request, line.answer = request, b""
+            line.cut, line.hangs = doomed is not None, doomed is not None and doomed[1]
 
     @staticmethod
     def _carry_back(line: _Line) -> None:
@@ -104,7 +106,9 @@ class Relay:
                 head, end, body = line.answer.partition(_END_OF_HEAD)
                 if body:
                     line.browser.sendall(head + end + body[:9])
-                    break
+                    line.silent = line.hangs
+                    if not line.hangs:
+                        break
         if not line.silent:
             _end(line.browser, line.service)
 

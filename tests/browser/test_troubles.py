@@ -9,7 +9,7 @@ from tests.browser.relay import Relay
 from tests.browser.visitor import Visitor
 from tests.puppets import Puppets
 from tests.recordings import encoded, tone
-from tests.service import Service
+from tests.service import Service, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -66,18 +66,23 @@ def test_a_stream_that_falls_silent_is_asked_for_again(
 def test_an_answer_that_breaks_off_is_asked_for_again(
     page: Page, hosted: Service, relay: Relay, puppets: Puppets
 ) -> None:
-    """The first look at a job, the last one, and its sound; a file that was wanted is said to be missing."""
+    """The first look at a job, also one that falls silent, the last one, and its sound; of a file it is said."""
     job_id = hosted.submit("Bit by bit.", metadata={"title": "Bit by bit"})["id"]
     kernel = puppets.kernel_of(job_id)
     look, sound = f"GET /jobs/{job_id} ", f"GET /jobs/{job_id}/audio"
     page.clock.install()
     visitor = Visitor(page, relay.url)
-    relay.cut(look, times=2)
+    relay.cut(look)
+    relay.cut(look, silently=True)
     visitor.open(f"#job={job_id}")
-    for _ in range(2):
-        expect(visitor.current).to_contain_text("The answer broke off on its way. This page looks again by itself.")
+    expect(visitor.current).to_contain_text("The answer broke off on its way. This page looks again by itself.")
+    phases = visitor.current.get_by_role("list", name="Phases")
+
+    def seen() -> bool:
         page.clock.run_for(2000)
-    expect(visitor.current.get_by_role("list", name="Phases")).to_be_visible()
+        return bool(phases.is_visible())
+
+    wait_for("the look that fell silent to be given up", seen)
     relay.cut(look)
     relay.cut(sound)
     puppets.finish(kernel)

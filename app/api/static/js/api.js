@@ -1,10 +1,11 @@
 /** The service's public API. Addresses are relative to the page, so that it works below a proxy's prefix too. */
 
+import { orLate } from "./pause.js";
 import { keep, recall } from "./tab_memory.js";
 
 const KEY = "kavox-key";
-// The service sends its head at once, or not at all.
-const HEAD_MILLISECONDS = 60_000;
+// For the head of an answer, and for the rest of one that is small.
+const ANSWER_SECONDS = 60;
 const root = new URL(".", document.baseURI);
 
 let key = recall(KEY);
@@ -72,17 +73,23 @@ export async function get(path, query, signal) {
 /** The body of an answer, as "json", "text" or "blob". Throws Problem where it breaks off, or is something else. */
 export async function contentOf(answer, kind) {
   try {
-    return await answer[kind]();
+    // Sounds may take longer, and whoever waits for them can see it.
+    if (kind === "blob") return await answer.blob();
+    return await orLate(answer[kind](), ANSWER_SECONDS, brokenOff);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, { code: "broken_off", detail: "The answer broke off on its way." });
+    return brokenOff();
   }
+}
+
+function brokenOff() {
+  throw new Problem(0, { code: "broken_off", detail: "The answer broke off on its way." });
 }
 
 async function attempt(url, init) {
   const unanswered = new AbortController();
   // Only what is small has its answer in a time that is known.
-  const timer = init.body instanceof FormData ? null : setTimeout(() => unanswered.abort(), HEAD_MILLISECONDS);
+  const timer = init.body instanceof FormData ? null : setTimeout(() => unanswered.abort(), ANSWER_SECONDS * 1000);
   const signal = AbortSignal.any([unanswered.signal, ...(init.signal ? [init.signal] : [])]);
   try {
     return await fetch(url, { cache: "no-cache", credentials: "omit", ...init, signal });

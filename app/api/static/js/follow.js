@@ -2,6 +2,7 @@
 
 import { send } from "./api.js";
 import { isPassing, waitFor } from "./patience.js";
+import { orLate } from "./pause.js";
 
 // Heartbeats come every 15 s: what is silent for longer is a connection that one side alone still believes in.
 const SILENCE_SECONDS = 60;
@@ -38,7 +39,7 @@ async function* messages(body) {
   let text = "";
   try {
     for (;;) {
-      const { value, done } = await orSilence(reader.read());
+      const { value, done } = await orLate(reader.read(), SILENCE_SECONDS, () => ({ done: true }));
       if (done) return;
       text = (text + value).replaceAll("\r\n", "\n");
       for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
@@ -49,19 +50,6 @@ async function* messages(body) {
     }
   } finally {
     reader.cancel().catch(() => {});
-  }
-}
-
-/** What the reading comes to; a silence is an end. */
-async function orSilence(reading) {
-  let timer = null;
-  const silence = new Promise((resolve) => {
-    timer = setTimeout(() => resolve({ done: true }), SILENCE_SECONDS * 1000);
-  });
-  try {
-    return await Promise.race([reading, silence]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -6,6 +6,19 @@ const MOST_SECONDS = 3600;
 /** What a timer can take of this many seconds, in milliseconds. */
 export const milliseconds = (seconds) => Math.min(Math.max(seconds, 0), MOST_SECONDS) * 1000;
 
+/** What the promise comes to; after so many seconds what `late` does. */
+export async function orLate(promise, seconds, late) {
+  let timer = null;
+  const lateness = new Promise((resolve) => {
+    timer = setTimeout(resolve, milliseconds(seconds));
+  }).then(late);
+  try {
+    return await Promise.race([promise, lateness]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Resolves after so many seconds; rejects with the signal's reason as soon as it is aborted. */
 export function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
