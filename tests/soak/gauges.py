@@ -21,18 +21,21 @@ _ID = re.compile(r"[0-9a-f]{21}|-[0-9a-f]{16}-[0-9a-f]{8}")
 
 @dataclass(frozen=True)
 class Gauges:
-    """One reading, after so many jobs had ended. Sizes are in megabytes."""
+    """One reading, after so many jobs had ended and so many seconds had passed. Sizes are in megabytes."""
 
     jobs: int
+    seconds: float
     sizes: Mapping[str, float]
 
     @property
     def line(self) -> str:
         """The reading, for people."""
-        return f"{self.jobs:6} jobs  " + "  ".join(f"{name} {size:.1f}" for name, size in self.sizes.items())
+        return f"{self.jobs:6} jobs  {self.seconds:4.0f} s  " + "  ".join(
+            f"{name} {size:.1f}" for name, size in self.sizes.items()
+        )
 
 
-def read_gauges(service: Service, jobs: int) -> Gauges:
+def read_gauges(service: Service, jobs: int, seconds: float) -> Gauges:
     """The service as it is now."""
     sizes = {f"{name} MB": _resident(service.processes(word)) for name, word in PROGRAMS.items()}
     with redis_of(service.data_dir) as redis:
@@ -41,7 +44,7 @@ def read_gauges(service: Service, jobs: int) -> Gauges:
     for name in ("audio", "emulator", "valkey"):
         sizes[f"{name} on disk MB"] = _bytes_below(service.data_dir / name) / _MEGABYTE
     sizes["files"] = float(sum(1 for _ in files_below(service.data_dir)))
-    return Gauges(jobs, sizes)
+    return Gauges(jobs, seconds, sizes)
 
 
 def keys_by_kind(service: Service) -> Counter[str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import psutil
@@ -17,7 +17,7 @@ class Machine:
     def __init__(self) -> None:
         """Counts as ours this process and all that it has started by now."""
         me = psutil.Process()
-        self._ours = [me, *me.children(recursive=True)]
+        self._ours = dict.fromkeys([me, *me.children(recursive=True)], 0.0)
         self._count = psutil.cpu_count() or 1
 
     @contextmanager
@@ -29,10 +29,13 @@ class Machine:
         found.append(max(0.0, self._used_by_others() - before) / (time.monotonic() - began) / self._count)
 
     def _used_by_others(self) -> float:
-        """Seconds so far."""
+        """Seconds so far. What has ended of ours has used what it had when it was last seen."""
         everybody = psutil.cpu_times()
         used = everybody.user + everybody.system + everybody.nice + getattr(everybody, "steal", 0.0)
-        return float(used - sum(sum(one.cpu_times()[:2]) for one in self._ours))
+        for one in self._ours:
+            with suppress(psutil.NoSuchProcess):
+                self._ours[one] = sum(one.cpu_times()[:2])
+        return float(used - sum(self._ours.values()))
 
 
 def quietest(rounds: Sequence[T], others: Callable[[T], float]) -> Sequence[T]:
