@@ -11,9 +11,11 @@ import httpx
 import pytest
 from redis import Redis
 
+from app.client import Client
 from app.shared import keys
 from app.shared.api_key import Limits
 from app.shared.api_key_store import ApiKeyStore
+from app.shared.errors import Transient
 from app.shared.quota import WEEK_SECONDS, week_start
 from app.shared.redis_client import connect
 from tests.api_keys import make_key
@@ -120,6 +122,17 @@ def test_only_so_many_jobs_of_a_name_wait(
     assert apis[1].post("/synthesize", json=TEXT, headers=limited()).status_code == 202
     guarded_workshop.start(ids[0])
     assert apis[1].post("/synthesize", json=TEXT, headers=headers).status_code == 202
+
+
+def test_a_client_that_does_not_rest_is_told_at_once(apis: list[httpx.Client], limited: Limited) -> None:
+    """As `kavox mcp` is: a model can say when it comes back, and must not hang for an hour."""
+    key = limited(rates=("1/hour",))["X-API-Key"]
+    told: list[str] = []
+    with Client(str(apis[0].base_url), key=key, tell=told.append, rests=False) as client:
+        assert client.voices(None, None)
+        with pytest.raises(Transient) as refused:
+            client.voices(None, None)
+    assert (refused.value.code, told) == ("rate_limited", [])
 
 
 def test_when_as_many_wait_as_may_everybody_waits(
