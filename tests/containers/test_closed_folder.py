@@ -12,7 +12,7 @@ import workers.health
 import workers.main
 from app.cli import main
 from app.main import create_app
-from tests.containers.nobody import nobody
+from tests.containers.unprivileged import unprivileged
 
 PROCESSES: dict[str, tuple[Callable[[], object], int]] = {
     "kavox api": (main, os.EX_CONFIG),
@@ -37,10 +37,9 @@ def test_an_env_that_cannot_be_read_is_one_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["kavox", "api"])
     Path(".env").write_text("KAVOX_MAX_SESSIONS=1\n")
-    tmp_path.chmod(0o755)
     Path(closed).chmod(0)
     try:
-        with nobody(), pytest.raises(SystemExit) as ended:
+        with unprivileged(), pytest.raises(SystemExit) as ended:
             start()
     finally:
         tmp_path.chmod(0o700)

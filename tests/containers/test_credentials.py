@@ -7,7 +7,7 @@ import pytest
 
 from app.shared.errors import ConfigurationError
 from app.shared.settings import REAL_KAGGLE, load_settings
-from tests.containers.nobody import nobody
+from tests.containers.unprivileged import unprivileged
 from workers.hosts import kaggle_host
 
 
@@ -25,7 +25,7 @@ def test_a_file_that_belongs_to_somebody_else_is_named(name: str, monkeypatch: p
             path.chmod(mode)
         settings = load_settings(kaggle_api_url=REAL_KAGGLE)
 
-        with nobody(), pytest.raises(ConfigurationError) as stopped:
+        with unprivileged(), pytest.raises(ConfigurationError) as stopped:
             kaggle_host(settings)
 
     assert stopped.value.detail.startswith(f"{file} cannot be read: it must belong to the worker's user")
